@@ -1,0 +1,120 @@
+"""Every protocol the proxy needs, on one screen. `app.py` binds an adapter to each.
+
+Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monotonic clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.calls import AttemptOpened, CallRecord
+from gateway.core.keys import Caller, Secret
+from gateway.core.routing import Retries, Target
+
+Headers = list[tuple[str, str]]
+"""Header fields in order, names in lower case, repeated fields kept."""
+
+
+class Clock(Protocol):
+    """Time comes in through here."""
+
+    def now_us(self) -> int: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What to ask one target. The adapter adds address, credentials and what the kind wants."""
+
+    target: Target
+    path: str
+    """Below the base URL, `chat/completions`."""
+    headers: Headers
+    body: bytes
+    stream: bool
+    client_key: Secret | None
+    """A provider key that the client sent; used only if the provider has none configured."""
+
+
+class UpstreamAnswer(Protocol):
+    """An answer whose head has come and whose body is still on its way."""
+
+    status: int
+    headers: Headers
+    connect_ms: float | None
+    """How long the connection took; null if a pooled one was used."""
+
+    async def read(self) -> bytes:
+        """The next bytes as they came off the wire, at least one; `b""` at the proper end of the body.
+
+        Reading no further holds the upstream back. Raises `UpstreamFault` if the line breaks or stalls.
+        """
+
+    def close(self) -> None:
+        """Let go: back to the pool after the end, else abort the upstream. Safe to repeat."""
+
+
+class Upstream(Protocol):
+    """The one door to providers."""
+
+    async def ask(self, request: UpstreamRequest, retries: Retries) -> UpstreamAnswer:
+        """Send, and return when the head of the answer has come. Raises `UpstreamFault`."""
+
+
+class Journal(Protocol):
+    """The append-only file that a call reaches before its answer does (promises §1)."""
+
+    def reserve(self, call_id: str) -> None:
+        """Set room aside for the call's closing frame. Raises `Fault` (unavailable) if there is none."""
+
+    def open_attempt(self, opened: AttemptOpened) -> None:
+        """Write the opening frame. Raises `Fault` (unavailable) if there is no room."""
+
+    def close_call(self, record: CallRecord) -> None:
+        """Write the closing frame into the reserved room."""
+
+    async def synced(self) -> None:
+        """Return when what was written is as durable as `journal_sync` promises."""
+
+
+class KeyRing(Protocol):
+    """Virtual keys, in memory."""
+
+    def find(self, secret: str) -> Caller | None:
+        """The caller behind a presented key; None if unknown, expired or revoked."""
+
+    @property
+    def any(self) -> bool:
+        """Whether any key is configured at all."""
+
+
+class Directory(Protocol):
+    """Which models the providers say they serve (`GET /v1/models`)."""
+
+    async def find(self, model: str) -> tuple[Target, ...]:
+        """Targets that list this model name; asks the providers if nothing fresh is known."""
+
+    async def names(self) -> Sequence[str]:
+        """Every target's name that some provider lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens of some texts and the tokenizer that counted them."""
+
+    tokens: tuple[int, ...]
+    """One count for each text."""
+    tokenizer: str
+
+
+class Tokenizer(Protocol):
+    """Counts where the provider did not."""
+
+    async def count(self, texts: Sequence[str], model: str) -> Count:
+        """Never fails: falls back to a rule of thumb, which it names."""
+
+
+class Observer(Protocol):
+    """Sees every ended call once: log line, metric. Must not raise, must not wait."""
+
+    def call_ended(self, record: CallRecord) -> None: ...
