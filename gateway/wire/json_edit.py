@@ -1,0 +1,94 @@
+"""Change one top-level field of a JSON object without touching any other byte.
+
+What a client sent is forwarded as it sent it: numbers beyond 64 bits, the order of keys, even white space survive.
+The caller has parsed the body and knows that it is an object.
+"""
+
+import re
+
+_SPACE = rb"[ \t\r\n]*"
+# One token that matters to the depth of a JSON text: a whole string, or a bracket.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_COLON = re.compile(_SPACE + rb":" + _SPACE)
+_AFTER_VALUE = re.compile(rb"[^,}\]]*")
+_OPEN = re.compile(_SPACE + rb"\{" + _SPACE)
+
+
+def replace(body: bytes, key: str, value: bytes) -> bytes:
+    """`body` with the value of every top-level `key` replaced by the JSON text `value`; the object must have it."""
+    spans = list(_spans(body, key))
+    for start, end in reversed(spans):
+        body = body[:start] + value + body[end:]
+    return body
+
+
+def insert(body: bytes, key: str, value: bytes) -> bytes:
+    """`body` with the field put in front of all others; the object must not have it yet."""
+    opened = _OPEN.match(body)
+    if opened is None:
+        raise ValueError("not a JSON object")
+    field = b'"' + key.encode() + b'":' + value
+    rest = body[opened.end() :]
+    return b"{" + field + (b"}" + rest[1:] if rest.startswith(b"}") else b"," + rest)
+
+
+def _spans(body: bytes, key: str) -> list[tuple[int, int]]:
+    """Where the values of the top-level fields with this name begin and end."""
+    name = b'"' + key.encode() + b'"'
+    if b"\\u" not in body and body.count(name) == 1:
+        # The only place where the name stands must be the field that the parser saw.
+        at = body.index(name) + len(name)
+        colon = _COLON.match(body, at)
+        if colon is not None:
+            return [_value_span(body, colon.end())]
+    return _walk(body, key)
+
+
+def _walk(body: bytes, key: str) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    depth = 0
+    position = 0
+    while token := _TOKEN.search(body, position):
+        text = token.group()
+        position = token.end()
+        if text in (b"{", b"["):
+            depth += 1
+        elif text in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and (colon := _COLON.match(body, position)) and _same_name(text, key):
+            span = _value_span(body, colon.end())
+            spans.append(span)
+            position = span[1]
+    return spans
+
+
+def _same_name(text: bytes, key: str) -> bool:
+    if b"\\" not in text:
+        return text[1:-1] == key.encode()
+    return re.sub(rb"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text)[
+        1:-1
+    ] == key.encode()
+
+
+def _value_span(body: bytes, start: int) -> tuple[int, int]:
+    """From the first byte of a value to the byte after its last."""
+    first = body[start : start + 1]
+    if first == b'"':
+        found = _TOKEN.match(body, start)
+        if found is None:
+            raise ValueError("unterminated string")
+        return start, found.end()
+    if first in (b"{", b"["):
+        depth = 0
+        for token in _TOKEN.finditer(body, start):
+            text = token.group()
+            if text in (b"{", b"["):
+                depth += 1
+            elif text in (b"}", b"]"):
+                depth -= 1
+                if depth == 0:
+                    return start, token.end()
+        raise ValueError("unterminated value")
+    found = _AFTER_VALUE.match(body, start)
+    end = found.end() if found else start
+    return start, start + len(body[start:end].rstrip())

@@ -1,0 +1,63 @@
+"""One field changes, every other byte stays."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.wire.json_edit import insert, replace
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=8) | st.just("model") | st.just('"}{['),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.just("model"), inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(max_size=5) | st.sampled_from(["model", "stream_options"]), VALUES, max_size=5)
+
+
+@given(OBJECTS, VALUES, st.sampled_from([None, 2]), st.booleans())
+def test_replaces_the_top_level_field_alone(fields: dict[str, object], new: object, indent: int | None, ascii: bool) -> None:
+    fields.setdefault("model", "a")
+    body = json.dumps(fields, indent=indent, ensure_ascii=ascii).encode()
+    changed = replace(body, "model", json.dumps(new).encode())
+    assert json.loads(changed) == {**fields, "model": new}
+
+
+@given(OBJECTS, VALUES, st.sampled_from([None, 2]))
+def test_inserts_in_front(fields: dict[str, object], new: object, indent: int | None) -> None:
+    fields.pop("wish", None)
+    body = json.dumps(fields, indent=indent).encode()
+    assert json.loads(insert(body, "wish", json.dumps(new).encode())) == {"wish": new, **fields}
+
+
+def test_numbers_beyond_64_bits_spaces_and_order_survive() -> None:
+    body = b'{ "seed" : 123456789012345678901234567890 , "model":"a" ,"x":1.0e+400, "y":[1.0 ,2] }'
+    assert replace(body, "model", b'"bb"') == body.replace(b'"a"', b'"bb"')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"messages":[{"content":"\\"model\\":\\"x\\""}],"model":"a"}',
+        b'{"metadata":{"model":"inner"},"model":"a"}',
+        b'{"messages":["model"],"model":"a","tools":[{"model":"inner"}]}',
+    ],
+)
+def test_look_alikes_stay(body: bytes) -> None:
+    changed = json.loads(replace(body, "model", b'"b"'))
+    assert changed == {**json.loads(body), "model": "b"}
+
+
+def test_a_field_given_twice_is_replaced_twice() -> None:
+    assert replace(b'{"model":"a","x":1,"model":"b"}', "model", b'"c"') == b'{"model":"c","x":1,"model":"c"}'
+
+
+def test_an_escaped_name_is_the_same_name() -> None:
+    assert json.loads(replace(b'{"mod\\u0065l":"a"}', "model", b'"b"')) == {"model": "b"}
+
+
+def test_an_empty_object_and_white_space() -> None:
+    assert insert(b" { } ", "a", b"1") == b'{"a":1} '
+    with pytest.raises(ValueError, match="not a JSON object"):
+        insert(b"[1]", "a", b"1")
