@@ -1,0 +1,55 @@
+"""Every setting with type, default and one sentence; read once at start and handed down.
+
+`load` is the one way in. The model is in `model`, one value's rule in `rules`, `names` and `addresses`, YAML in
+`source`, variables in `environment`. Must not know what the rest of the gateway does with a setting.
+"""
+
+from gateway.settings.defaults import default_data_folder
+from gateway.settings.documentation import SettingDoc, describe, later, table
+from gateway.settings.environment import Found, providers_from_environment
+from gateway.settings.loading import load
+from gateway.settings.model import (
+    DatabaseSettings,
+    KeySettings,
+    LoggingSettings,
+    ModelSettings,
+    PriceSettings,
+    PricesSettings,
+    ProviderSettings,
+    RetrySettings,
+    ServerSettings,
+    Settings,
+    SimulateSettings,
+    TlsSettings,
+)
+from gateway.settings.names import BUCKETS, KINDS
+from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.secret_refs import SecretRef
+
+__all__ = [
+    "BUCKETS",
+    "KINDS",
+    "DatabaseSettings",
+    "Found",
+    "KeySettings",
+    "LoggingSettings",
+    "ModelSettings",
+    "PriceSettings",
+    "PricesSettings",
+    "Problem",
+    "ProviderSettings",
+    "RetrySettings",
+    "SecretRef",
+    "ServerSettings",
+    "SettingDoc",
+    "Settings",
+    "SettingsError",
+    "SimulateSettings",
+    "TlsSettings",
+    "default_data_folder",
+    "describe",
+    "later",
+    "load",
+    "providers_from_environment",
+    "table",
+]

@@ -1,0 +1,87 @@
+"""What no single value can show: whether names and settings fit together.
+
+Works on settings that were read, some of which may have been wrong; what was told when it was read is not told again.
+"""
+
+from collections.abc import Mapping
+
+from gateway.settings.model import PriceSettings, ProviderSettings, Settings
+from gateway.settings.names import ADDRESS_NEEDED, split_target
+from gateway.settings.problems import Report, Wrong, did_you_mean
+from gateway.settings.source import Node
+
+
+def check(settings: Settings, tree: Node, report: Report) -> None:
+    """Report everything that does not fit together."""
+    for name, provider in settings.providers.items():
+        _check_provider(name, provider, tree, report)
+    # A provider that was itself refused is known all the same.
+    written = tree.below("providers")
+    names = {*settings.providers, *(written.content if written and isinstance(written.content, Mapping) else ())}
+    for name in settings.models:
+        _check_model(name, names, tree, report)
+    for target, price in settings.prices.targets.items():
+        _check_price(target, price, names, tree, report)
+    _check_keys(settings, tree, report)
+
+
+def _check_provider(name: str, provider: ProviderSettings, tree: Node, report: Report) -> None:
+    node = tree.below("providers", name)
+    if node is None:
+        return  # from the environment, where nothing can be contradictory
+    simulated = provider.kind == "simulated"
+    for key in ("base_url", "api_key") if simulated else ("simulate",):
+        if stated := node.below(key):
+            whose = "a simulated provider has none" if simulated else "it is for the kind `simulated` only"
+            report.add(stated.path, stated.origin, f"`{key}` has no meaning here", whose)
+    if provider.kind in ADDRESS_NEEDED and node.below("base_url") is None:
+        message = f"`base_url` is missing: a provider of kind {provider.kind} has no usual address"
+        report.add(node.path, node.origin, message)
+
+
+def _check_model(name: str, providers: set[str], tree: Node, report: Report) -> None:
+    targets = tree.below("models", name, "targets")
+    if targets is None or not isinstance(targets.content, tuple):
+        return
+    if not targets.content:
+        report.add(targets.path, targets.origin, "names no target")
+    for item in targets.content:
+        stated = item.below("target") or item
+        if isinstance(stated.content, str):
+            _check_target(stated.content, stated, providers, report)
+
+
+def _check_target(text: str, node: Node, providers: set[str], report: Report) -> None:
+    try:
+        provider, _ = split_target(text)
+    except Wrong:
+        return  # told when it was read
+    if provider not in providers:
+        hint = did_you_mean(provider, sorted(providers)) if providers else "name it under `providers:`"
+        report.add(node.path, node.origin, f"there is no provider `{provider}`", hint)
+
+
+def _check_price(target: str, price: PriceSettings, providers: set[str], tree: Node, report: Report) -> None:
+    node = tree.below("prices", target)
+    if node is None or not isinstance(node.content, Mapping):
+        return
+    _check_target(target, node, providers, report)
+    forms = [form for form in ("usd_per_million", "usd_per_call", "free", "like") if form in node.content]
+    if len(forms) != 1:
+        message = f"states {len(forms)} prices ({', '.join(forms)})" if forms else "states no price"
+        hint = "write exactly one of usd_per_million, usd_per_call, free, like"
+        report.add(node.path, node.origin, message, hint)
+    elif price.usd_per_million is not None and not node.content["usd_per_million"].content:
+        report.add(node.path, node.origin, "`usd_per_million` names no bucket", "write it like {input: 0.05}")
+
+
+def _check_keys(settings: Settings, tree: Node, report: Report) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for name in settings.keys:
+        node = tree.below("keys", name)
+        secret = tree.below("keys", name, "secret")
+        if node is None or secret is None or not isinstance(secret.content, str):
+            continue
+        other = first.setdefault((str(secret.origin.folder), secret.content), name)
+        if other != name:
+            report.add(node.path, node.origin, f"has the same secret as the key `{other}`", "every key has its own")

@@ -1,0 +1,66 @@
+"""Names and settings that must fit together."""
+
+# ruff: noqa: E501 - one case, one line
+
+import pytest
+
+from tests.settings.conftest import Mistakes, Read
+
+PROVIDERS = "providers: {openai: {}, gpu-box: {kind: vllm, base_url: 'http://h'}}\n"
+
+
+def said(mistakes: Mistakes, text: str) -> str:
+    [problem] = mistakes(text)
+    return f"{problem.line} {problem.path}: {problem.message}; {problem.hint}"
+
+
+def test_what_fits_is_no_mistake(read: Read) -> None:
+    text = (
+        PROVIDERS
+        + "models: {m: {targets: [openai/a, {target: gpu-box/b}]}}\nprices: {gpu-box/b: {free: true}, openai/*: {like: groq}}\n"
+    )
+    settings = read(text)
+    assert settings.models["m"].targets == ("openai/a", "gpu-box/b")
+    assert settings.prices.targets["gpu-box/b"].free is True
+    assert settings.prices.targets["openai/*"].like == "groq"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("providers: {v: {kind: vllm}}", "1 providers.v: `base_url` is missing: a provider of kind vllm has no usual address"),
+        ("providers: {azure: {api_key: env:K}}", "1 providers.azure: `base_url` is missing"),
+        ("providers: {openai: {simulate: {}}}", "1 providers.openai.simulate: `simulate` has no meaning here"),
+        ("providers: {simulated: {base_url: 'http://h'}}", "1 providers.simulated.base_url: `base_url` has no meaning here"),
+        ("providers: {simulated: {api_key: env:K}}", "1 providers.simulated.api_key: `api_key` has no meaning here"),
+        ("models: {m: {targets: [openai/a]}}", "there is no provider `openai`; name it under `providers:`"),
+        (PROVIDERS + "models:\n m:\n  targets:\n  - openai/a\n  - opnai/b", "6 models.m.targets.2: there is no provider `opnai`; did you mean `openai`?"),
+        (PROVIDERS + "models: {m: {targets: [{target: opnai/b}]}}", "models.m.targets.1.target: there is no provider `opnai`"),
+        (PROVIDERS + "models: {m: {targets: []}}", "2 models.m.targets: names no target"),
+        (PROVIDERS + "models: {m: {targets: [openai]}}", "models.m.targets.1: `openai` is not a target"),
+        (PROVIDERS + "models: {m: {targets: ['openai/*']}}", "is not one target"),
+        (PROVIDERS + "models: {openai/m: {targets: [openai/a]}}", "2 models.openai/m: `openai/m` cannot be a model's name"),
+        (PROVIDERS + "prices: {nobody/x: {free: true}}", "2 prices.nobody/x: there is no provider `nobody`"),
+        (PROVIDERS + "prices: {openai/x: {}}", "2 prices.openai/x: states no price; write exactly one of"),
+        (PROVIDERS + "prices: {openai/x: {free: true, usd_per_call: 1}}", "states 2 prices (usd_per_call, free)"),
+        (PROVIDERS + "prices: {openai/x: {usd_per_million: {}}}", "`usd_per_million` names no bucket"),
+        (PROVIDERS + "prices: {openai/x: {usd_per_million: {input: -1}}}", "usd_per_million.input: must not be negative"),
+        (PROVIDERS + "prices: {openai/x: {usd_per_million: {inptu: 1}}}", "did you mean `input`?"),
+        (PROVIDERS + "prices: {openai/x: {free: false}}", "can only be true"),
+        (PROVIDERS + "prices: {openai/x: {like: opnai}}", "did you mean `openai`?"),
+        (PROVIDERS + "prices: {openai/x: {like: simulated}}", "has no prices to borrow"),
+        (PROVIDERS + "prices: {openai: {free: true}}", "`openai` is not a target"),
+        ("keys: {a: {secret: env:K}, b: {secret: env:K}}", "keys.b: has the same secret as the key `a`"),
+        ("keys: {a: {team: x}}", "1 keys.a: `secret` is missing"),
+        ("keys: {a: {secret: hunter2}}", "a secret is written as a reference"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_once(text: str, message: str, mistakes: Mistakes) -> None:
+    sentence = said(mistakes, text)
+    assert message in sentence
+    assert "hunter2" not in sentence
+
+
+def test_a_provider_with_a_mistake_is_known_all_the_same(mistakes: Mistakes) -> None:
+    text = "providers: {openai: {api_key: hunter2}, 'a b': {}}\nmodels: {m: {targets: [openai/x]}}\n"
+    assert [problem.path for problem in mistakes(text)] == ["providers.openai.api_key", "providers.a b"]
