@@ -1,0 +1,103 @@
+"""Presented key → caller, before a byte of the body is read (contract §4).
+
+A keyless call is served only where nobody but this machine's user can send it: a web page in a browser,
+a forwarded request and a foreign host name are refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.core.errors import Fault, Kind
+from gateway.core.keys import KEYLESS, PREFIX, Secret
+from gateway.ports import KeyRing
+from gateway.proxy.call import Admitted
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """When a key is needed: always, never on loopback, or (None) as soon as one is configured."""
+
+    required: bool | None
+    bound_to_loopback: bool
+    allowed_origins: frozenset[str] = frozenset()
+
+
+class Authenticate:
+    """Step one."""
+
+    def __init__(self, keys: KeyRing, policy: KeyPolicy) -> None:
+        self._keys = keys
+        self._policy = policy
+
+    def __call__(self, headers: Mapping[str, str], peer: str | None) -> Admitted:
+        """Raises `Fault` (bad key)."""
+        presented = _presented(headers)
+        if presented is not None:
+            caller = self._keys.find(presented)
+            if caller is not None:
+                return Admitted(caller)
+            if presented.startswith(PREFIX):
+                raise Fault(Kind.BAD_KEY, "the API key is unknown, expired or revoked")
+        if self._needed():
+            if presented is None:
+                raise Fault(Kind.BAD_KEY, "no API key was sent", hint="send a Tollkeeper key as `Authorization: Bearer`")
+            raise Fault(Kind.BAD_KEY, "this is not a key of this gateway", hint="its keys begin with tk-")
+        reason = self._not_local(headers, peer)
+        if reason is not None:
+            raise Fault(Kind.BAD_KEY, f"calls without a key are served on this machine alone, and {reason}",
+                        hint="create a key with `tollkeeper key create`")
+        return Admitted(KEYLESS, Secret(presented) if presented else None)
+
+    def _needed(self) -> bool:
+        if self._policy.required is not None:
+            return self._policy.required
+        return not self._policy.bound_to_loopback or self._keys.any
+
+    def _not_local(self, headers: Mapping[str, str], peer: str | None) -> str | None:
+        """Why this keyless request may come from somebody else; None if it cannot."""
+        if peer is None or not is_loopback(peer):
+            return "this one comes from another"
+        if not is_loopback(host_of(headers.get("host", ""))):
+            return "this one names a foreign host"
+        if any(name in headers for name in _FORWARDED):
+            return "this one was forwarded"
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._policy.allowed_origins:
+            here = urlsplit(origin)
+            if not is_loopback(here.hostname or "") or here.netloc != headers.get("host"):
+                return "this one was sent by a web page"
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and origin is None:
+            return "this one was sent by a web page"
+        return None
+
+
+def _presented(headers: Mapping[str, str]) -> str | None:
+    field = headers.get("authorization")
+    if field is not None:
+        scheme, _, token = field.partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else field
+    return headers.get("api-key") or headers.get("x-api-key")
+
+
+def host_of(field: str) -> str:
+    """The host in a `Host` header, without port and brackets."""
+    try:
+        return urlsplit(f"//{field}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

@@ -1,0 +1,268 @@
+"""The public paths under `/v1`; the only file of the data plane that knows the web framework (ASGI 3).
+
+Bare ASGI on purpose: request and response objects of a framework cost more than the whole pipeline.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+import orjson
+
+from gateway.core.calls import End
+from gateway.core.errors import Fault, Kind, UpstreamFault, not_in_this_version
+from gateway.ports import Clock, Headers
+from gateway.proxy.authenticate import Authenticate
+from gateway.proxy.call import Arrival
+from gateway.proxy.headers import encode
+from gateway.proxy.ids import new_id
+from gateway.proxy.pipeline import CLIENT_LEFT, GOING_DOWN, Pipeline
+from gateway.proxy.refusals import body_of, headers_of, refusal_of
+from gateway.proxy.relay import Reply
+from gateway.proxy.route import Route
+from gateway.proxy.streams import LongAnswer, StreamRelay
+from gateway.wire.openai import Endpoint
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+WATCH_AFTER = 0.05
+"""Seconds after which a call is watched for its client's leaving; most whole answers are over by then."""
+
+_ENDPOINTS = {f"/v1/{endpoint}": endpoint for endpoint in Endpoint}
+_LATER = re.compile(r"/v1/(responses|messages|files|batches)(/|$)")
+
+
+class DataPlane:
+    """ASGI application for everything under `/v1`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        authenticate: Authenticate,
+        route: Route,
+        clock: Clock,
+        rejected: Callable[[str, str | None], None],
+        allowed_origins: frozenset[str],
+    ) -> None:
+        self._pipeline = pipeline
+        self._authenticate = authenticate
+        self._route = route
+        self._clock = clock
+        self._rejected = rejected
+        self._origins = allowed_origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fields: Headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        headers = dict(reversed(fields))
+        endpoint = _ENDPOINTS.get(scope["path"])
+        if endpoint is not None and scope["method"] == "POST":
+            await self._call(endpoint, scope, receive, send, fields, headers)
+        elif scope["method"] == "OPTIONS" and headers.get("origin") in self._origins:
+            await _send_whole(send, 204, self._cors(headers) + _PREFLIGHT, b"")
+        else:
+            await self._rest(scope, send, headers)
+
+    # calls
+
+    async def _call(
+        self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, fields: Headers, headers: dict[str, str]
+    ) -> None:
+        now_us = self._clock.now_us()
+        client = scope.get("client")
+        body = _Body(receive, headers)
+        arrival = Arrival(
+            id=new_id(now_us),
+            started_us=now_us,
+            begun=self._clock.monotonic(),
+            endpoint=endpoint,
+            headers=headers,
+            fields=fields,
+            peer=client[0] if client else None,
+            read_body=body.read,
+        )
+        watch = _Watch(receive, body)
+        try:
+            reply = await self._answer(arrival)
+            cors = self._cors(headers)
+            if reply.rest is None:
+                await _send_whole(send, reply.status, reply.headers + cors, reply.body)
+            else:
+                await self._send_rest(send, reply, reply.rest, cors, watch)
+        except asyncio.CancelledError:
+            if not (watch.client_left or body.client_left):
+                raise
+        finally:
+            watch.stop()
+
+    async def _answer(self, arrival: Arrival) -> Reply:
+        try:
+            return await self._pipeline(arrival)
+        except Fault as fault:  # nobody we know, or no room in the journal: counted, without a row
+            self._rejected(fault.kind.value, arrival.peer)
+            body = body_of(fault)
+            ours: Headers = [("x-tollkeeper-call-id", arrival.id), ("x-request-id", arrival.id)]
+            return Reply(refusal_of(fault).status, [*ours, *headers_of(fault), *_json_fields(body)], body)
+
+    @staticmethod
+    async def _send_rest(
+        send: Send, reply: Reply, rest: StreamRelay | LongAnswer, cors: Headers, watch: "_Watch"
+    ) -> None:
+        try:
+            await send({"type": "http.response.start", "status": reply.status, "headers": encode(reply.headers + cors)})
+            while data := await rest.next():
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        except asyncio.CancelledError:
+            left = watch.client_left
+            rest.abandon(End.CUT_BY_CLIENT if left else End.INTERRUPTED, CLIENT_LEFT if left else GOING_DOWN)
+            raise
+        except OSError:  # the server could not write any more
+            rest.abandon(End.CUT_BY_CLIENT, CLIENT_LEFT)
+        except UpstreamFault:
+            # A whole answer that broke after its head was sent cannot be mended. Returning without the last
+            # message makes the server drop the line, so the client sees that it is not whole.
+            return
+        except Exception as error:
+            rest.abandon(End.INTERRUPTED, f"internal: {type(error).__name__}")
+            raise
+
+    # everything else under /v1
+
+    async def _rest(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:
+        path, method = scope["path"], scope["method"]
+        client = scope.get("client")
+        try:
+            if path == "/v1/models" or path.startswith("/v1/models/"):
+                self._only(method, "GET", "HEAD")
+                caller = self._authenticate(headers, client[0] if client else None).caller
+                names = [name for name in await self._route.names() if caller.may_use(name)]
+                body = _models(names, path.removeprefix("/v1/models").removeprefix("/"))
+                await _send_whole(send, 200, [*_json_fields(body), *self._cors(headers)], body)
+                return
+            if path in _ENDPOINTS:
+                self._only(method, "POST")
+            if _LATER.match(path):
+                raise not_in_this_version(f"calls to {path}")
+            raise Fault(Kind.UNKNOWN_URL, f"there is no {method} {path} here", hint="see GET /v1/models and the README")
+        except Fault as fault:
+            if fault.kind is Kind.BAD_KEY:
+                self._rejected(fault.kind.value, client[0] if client else None)
+            body = body_of(fault)
+            fields = [*headers_of(fault), *_json_fields(body), *self._cors(headers)]
+            await _send_whole(send, refusal_of(fault).status, fields, body)
+
+    @staticmethod
+    def _only(method: str, *allowed: str) -> None:
+        if method not in allowed:
+            raise Fault(Kind.METHOD_NOT_ALLOWED, f"{method} is not possible here", hint=f"use {allowed[0]}")
+
+    def _cors(self, headers: dict[str, str]) -> Headers:
+        origin = headers.get("origin")
+        if origin is None or origin not in self._origins:
+            return []
+        return [("access-control-allow-origin", origin), ("vary", "origin"), ("access-control-expose-headers", "*")]
+
+
+_PREFLIGHT: Headers = [
+    ("access-control-allow-methods", "GET, POST, OPTIONS"),
+    ("access-control-allow-headers", "authorization, content-type, *"),
+    ("access-control-max-age", "600"),
+]
+
+
+def _json_fields(body: bytes) -> Headers:
+    return [("content-type", "application/json"), ("content-length", str(len(body)))]
+
+
+def _models(names: Sequence[str], wanted: str) -> bytes:
+    """OpenAI's list of models, or one of them. Raises `Fault` (model unknown)."""
+    if not wanted:
+        return orjson.dumps({"object": "list", "data": [_model(name) for name in names]})
+    if wanted not in names:
+        raise Fault(Kind.MODEL_UNKNOWN, f"the model {wanted!r} is not known here", param="model")
+    return orjson.dumps(_model(wanted))
+
+
+def _model(name: str) -> dict[str, object]:
+    owner, slash, _ = name.partition("/")
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner if slash else "tollkeeper"}
+
+
+async def _send_whole(send: Send, status: int, fields: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": encode(fields)})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Body:
+    """Reads a request body, never beyond its limit."""
+
+    __slots__ = ("_headers", "_receive", "client_left", "done")
+
+    def __init__(self, receive: Receive, headers: dict[str, str]) -> None:
+        self._receive, self._headers = receive, headers
+        self.done = self.client_left = False
+
+    async def read(self, limit: int) -> bytes:
+        """Raises `Fault` (too large), and cancellation if the client leaves meanwhile."""
+        length = self._headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            self.done = True
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
+        whole = bytearray()
+        while True:
+            if message["type"] == "http.disconnect":
+                self.done = self.client_left = True
+                raise asyncio.CancelledError(CLIENT_LEFT)
+            whole += message.get("body", b"")
+            if len(whole) > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                self.done = True
+                return bytes(whole)
+            message = await self._receive()
+
+
+def _too_large(limit: int) -> Fault:
+    return Fault(Kind.TOO_LARGE, f"the body has more than {limit} bytes", hint="raise server.max_body")
+
+
+class _Watch:
+    """Notices that the client has left, and cancels the call."""
+
+    __slots__ = ("_body", "_handle", "_receive", "_task", "_watcher", "client_left")
+
+    def __init__(self, receive: Receive, body: _Body) -> None:
+        self._receive, self._body = receive, body
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Task[Message] | None = None
+        self.client_left = False
+        self._handle = asyncio.get_running_loop().call_later(WATCH_AFTER, self._start)
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._body.done:  # the body is still being read, and that notices too
+            self._handle = loop.call_later(WATCH_AFTER, self._start)
+            return
+        self._watcher = loop.create_task(self._receive())  # type: ignore[arg-type]  # ASGI says Awaitable
+        self._watcher.add_done_callback(self._left)
+
+    def _left(self, watcher: "asyncio.Task[Message]") -> None:
+        if not watcher.cancelled() and watcher.exception() is None and self._task is not None:
+            self.client_left = True
+            self._task.cancel(CLIENT_LEFT)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+        if self._watcher is not None:
+            self._watcher.remove_done_callback(self._left)
+            self._watcher.cancel()

@@ -1,0 +1,67 @@
+"""Which header fields pass, in both directions, and which are ours (contract §4; RFC 9110 §7.6.1)."""
+
+from collections.abc import Iterable
+
+from gateway.ports import Headers
+
+_HOP_BY_HOP = frozenset(
+    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade")
+)
+# What only concerns the line between client and gateway, or would tell the provider who our clients are.
+_NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
+    ("host", "content-length", "content-encoding", "accept-encoding", "expect", "authorization", "api-key", "x-api-key",
+     "x-goog-api-key", "cookie", "origin", "referer", "forwarded", "x-real-ip", "x-request-id", "via")
+)
+_NOT_UPSTREAM_PREFIXES = ("x-tollkeeper-", "x-forwarded-", "sec-fetch-", "access-control-")
+# What is true of the upstream's line alone, or would act on the gateway's own address in a browser.
+_NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
+    ("content-length", "set-cookie", "alt-svc", "strict-transport-security", "server", "date", "request-id", "via")
+)
+_COPIED = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
+
+
+def _named(fields: Headers) -> frozenset[str]:
+    """Fields that `Connection` declares to be hop-by-hop."""
+    return frozenset(
+        word.strip().lower() for name, value in fields if name == "connection" for word in value.split(",")
+    )
+
+
+def upstream_fields(fields: Headers) -> Headers:
+    """The client's fields that go to the provider, and what we ask of it."""
+    dropped = _NOT_UPSTREAM | _named(fields)
+    passed = [
+        (name, value)
+        for name, value in fields
+        if name not in dropped and not name.startswith(_NOT_UPSTREAM_PREFIXES)
+    ]
+    # The answer is read on its way, so it must come in clear.
+    passed.append(("accept-encoding", "identity"))
+    return passed
+
+
+def client_fields(fields: Headers) -> Headers:
+    """The provider's fields that go to the client; its request id and rate limits also under `x-upstream-`."""
+    dropped = _NOT_DOWNSTREAM | _named(fields)
+    passed: Headers = []
+    for name, value in fields:
+        if name == "x-request-id" or name == "request-id":
+            passed.append(("x-upstream-request-id", value))
+        elif name in dropped or name.startswith(("x-tollkeeper-", "access-control-")):
+            continue
+        else:
+            passed.append((name, value))
+            if name.startswith(_COPIED) or name in ("retry-after", "retry-after-ms"):
+                passed.append((f"x-upstream-{name.removeprefix('x-')}", value))
+    return passed
+
+
+def value_of(fields: Headers, *names: str) -> str | None:
+    """The first field with one of these names."""
+    return next((value for name, value in fields if name in names), None)
+
+
+def encode(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """As the server wants them."""
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in fields]

@@ -1,0 +1,155 @@
+"""Upstream bytes → client bytes, unchanged, observed on the way, settled once.
+
+A stream and a whole answer are the same thing, bytes with an end; a whole answer up to `buffer_answers` is merely
+released at its end, with its cost in the headers.
+"""
+
+from dataclasses import dataclass
+
+from gateway.core.calls import CallRecord, End
+from gateway.core.errors import Fault, Kind, UpstreamFault
+from gateway.core.money import usd_text
+from gateway.ports import Clock, Headers
+from gateway.proxy.call import Answered, Call, Ticket
+from gateway.proxy.forward import Refused
+from gateway.proxy.headers import client_fields, value_of
+from gateway.proxy.refusals import body_of, error_of, headers_of, refusal_of
+from gateway.proxy.settle import Outcome, Settle
+from gateway.proxy.streams import LongAnswer, StreamRelay
+from gateway.wire.openai import read_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client gets: a head and either a whole body or one that is still coming."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    rest: StreamRelay | LongAnswer | None = None
+    """Owns the ticket, if there is one; must be read to its end or abandoned."""
+
+
+class Relay:
+    """Step six: from here the ticket belongs to the reply."""
+
+    def __init__(self, settle: Settle, clock: Clock, buffer_answers: int) -> None:
+        self._settle = settle
+        self._clock = clock
+        self._buffer = buffer_answers
+
+    async def __call__(self, answered: Answered | Refused, call: Call, ticket: Ticket) -> Reply:
+        if isinstance(answered, Refused):
+            return await self._upstream_refusal(answered, call, ticket)
+        kind = value_of(answered.answer.headers, "content-type") or ""
+        if kind.startswith("text/event-stream"):
+            headers = [*_head(call, answered.answer.headers, answered.target.name, ticket), *_STREAM_FIELDS]
+            return Reply(
+                answered.answer.status,
+                headers,
+                rest=StreamRelay(answered, call, ticket, self._settle, self._clock),
+            )
+        return await self._whole(answered, call, ticket)
+
+    async def _whole(self, answered: Answered, call: Call, ticket: Ticket) -> Reply:
+        answer = answered.answer
+        parts, size = [answered.first], len(answered.first)
+        try:
+            while part := await answer.read():
+                parts.append(part)
+                size += len(part)
+                if size > self._buffer:
+                    headers = _head(call, answer.headers, answered.target.name, ticket)
+                    length = value_of(answer.headers, "content-length")
+                    if length is not None:
+                        headers.append(("content-length", length))
+                    long = LongAnswer(answered, parts, ticket, self._settle, self._clock)
+                    return Reply(answer.status, headers, rest=long)
+        except UpstreamFault as fault:
+            await self._settle.attempt(ticket, Outcome(End.FAILED, answer.status, error_of(fault)))
+            raise
+        finally:
+            if size <= self._buffer:
+                answer.close()
+        return await self._released(answered, b"".join(parts), call, ticket)
+
+    async def _released(self, answered: Answered, body: bytes, call: Call, ticket: Ticket) -> Reply:
+        answer = answered.answer
+        said = read_answer(body)
+        if said is None and body.strip() in (b"", b"null"):
+            fault = Fault(Kind.UPSTREAM_UNCERTAIN, f"{answered.target.name} answered {answer.status} with nothing in it")
+            await self._settle.attempt(ticket, Outcome(End.FAILED, answer.status, error_of(fault)))
+            raise fault
+        error = said.error if said is not None else None
+        attempt = await self._settle.attempt(
+            ticket,
+            Outcome(
+                end=End.FAILED if error else End.COMPLETED,
+                status=answer.status,
+                error=error,
+                stated=said.stated if said else None,
+                texts=said.texts if said else (),
+                incomplete=said.per_choice if said else False,
+                generated_nothing=error is not None,
+                service_tier=said.service_tier if said else None,
+                upstream_request_id=value_of(answer.headers, "x-request-id", "request-id"),
+            ),
+        )
+        timings = self._settle.whole_timings(ticket, answer.connect_ms)
+        record = self._settle.close(ticket, attempt.end, answer.status, error, timings)
+        await self._settle.synced()
+        headers = _head(call, answer.headers, answered.target.name, ticket)
+        headers += _cost(record)
+        headers.append(("content-length", str(len(body))))
+        return Reply(answer.status, headers, body)
+
+    async def _upstream_refusal(self, refused: Refused, call: Call, ticket: Ticket) -> Reply:
+        timings = self._settle.whole_timings(ticket, refused.connect_ms)
+        record = self._settle.close(ticket, End.FAILED, refused.status, refused.error, timings)
+        await self._settle.synced()
+        headers = _head(call, refused.headers, refused.target.name, ticket)
+        headers += _cost(record)
+        headers.append(("content-length", str(len(refused.body))))
+        return Reply(refused.status, headers, refused.body)
+
+    async def refuse(self, fault: Fault, call_id: str, ticket: Ticket | None) -> Reply:
+        """The answer to a call that got none; closes its ticket, if it has one."""
+        status = refusal_of(fault).status
+        record = None
+        if ticket is not None and not ticket.settled:
+            end = End.FAILED if ticket.attempts else End.REFUSED
+            record = self._settle.close(ticket, end, status, error_of(fault), self._settle.whole_timings(ticket, None))
+            await self._settle.synced()
+        body = body_of(fault)
+        headers = [*_ids(call_id), *headers_of(fault), *_JSON_FIELD, ("content-length", str(len(body)))]
+        if record is not None:
+            headers += _cost(record)
+        return Reply(status, headers, body)
+
+
+_STREAM_FIELDS: Headers = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+_JSON_FIELD: Headers = [("content-type", "application/json")]
+
+
+def _ids(call_id: str) -> Headers:
+    return [("x-tollkeeper-call-id", call_id), ("x-request-id", call_id)]
+
+
+def _head(call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
+    overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
+    return [
+        *client_fields(upstream),
+        *_ids(call.arrival.id),
+        ("x-tollkeeper-target", target),
+        ("x-tollkeeper-cache", "off"),
+        ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
+    ]
+
+
+def _cost(record: CallRecord) -> Headers:
+    cost = usd_text(record.cost_nano)
+    fields: Headers = [("x-tollkeeper-usage-basis", record.usage_basis.value)]
+    if cost is not None:
+        fields.append(("x-tollkeeper-cost-usd", cost))
+    return fields
+

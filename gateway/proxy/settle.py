@@ -1,0 +1,172 @@
+"""What an attempt used → what it cost; and the one closing frame of a call (promises §1, §3).
+
+Every exit of the pipeline ends here, exactly once. The only place that writes closing frames.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.core.calls import Attempt, CallRecord, End, Timings
+from gateway.core.pricing import Conditions, Priced, price_usage
+from gateway.core.usage import NOTHING_USED, Basis, Usage
+from gateway.ports import Clock, Journal, Observer, Tokenizer
+from gateway.proxy.call import OpenAttempt, Ticket
+from gateway.wire.openai import PER_MESSAGE, message_count, prompt_texts
+from gateway.wire.openai_usage import Stated
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, and all that is known of what it used."""
+
+    end: End
+    status: int | None
+    error: str | None = None
+    stated: Stated | None = None
+    texts: Sequence[str] = ()
+    """What was generated and seen; counted if the provider's own figure is missing or cannot be the whole."""
+    incomplete: bool = False
+    """The stated figure does not cover all that was generated."""
+    generated_nothing: bool = False
+    """Certain, as after a refusal: costs 0, not null."""
+    service_tier: str | None = None
+    upstream_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    usage: Usage
+    basis: Basis
+    tokenizer: str | None = None
+
+
+class Settle:
+    """The last step of every call."""
+
+    def __init__(self, journal: Journal, tokenizer: Tokenizer, observers: Sequence[Observer], clock: Clock) -> None:
+        self._journal = journal
+        self._tokenizer = tokenizer
+        self._observers = observers
+        self._clock = clock
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def attempt(self, ticket: Ticket, outcome: Outcome) -> Attempt:
+        """Ends the open attempt: measured, priced, remembered on the ticket."""
+        opened = ticket.open
+        assert opened is not None, "an attempt ends once"
+        ended = self._clock.monotonic()
+        measured = await self._measure(ticket, opened, outcome)
+        attempt = self._priced(ticket, opened, outcome, measured, (ended - opened.begun) * 1000)
+        ticket.attempts.append(attempt)
+        ticket.open = None
+        return attempt
+
+    def close(self, ticket: Ticket, end: End, status: int | None, error: str | None, timings: Timings) -> CallRecord:
+        """Writes the closing frame. A ticket that is settled already stays as it is."""
+        assert not ticket.settled, "a call is closed once"
+        assert ticket.open is None, "its attempts end first"
+        ticket.settled = True
+        record = CallRecord(
+            facts=ticket.facts,
+            end=end,
+            status=status,
+            error=error,
+            attempts=tuple(ticket.attempts),
+            timings=timings,
+            ended_us=self._clock.now_us(),
+        )
+        self._journal.close_call(record)
+        for observer in self._observers:
+            observer.call_ended(record)
+        return record
+
+    async def synced(self) -> None:
+        """Returns when the closing frame is as durable as the settings promise."""
+        await self._journal.synced()
+
+    def whole_timings(self, ticket: Ticket, connect_ms: float | None) -> Timings:
+        """The timings of a call that was no stream, ending now."""
+        overhead = None if ticket.asked is None else (ticket.asked - ticket.received) * 1000
+        return Timings(
+            overhead_ms=overhead,
+            connect_ms=connect_ms,
+            duration_ms=(self._clock.monotonic() - ticket.received) * 1000,
+        )
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Settles what nobody waits for any more; `finish` waits for it at shutdown."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def finish(self) -> None:
+        """Returns when everything begun in the background is settled."""
+        while self._running:
+            await asyncio.gather(*self._running)
+
+    async def abandon(self, ticket: Ticket, outcome: Outcome, connect_ms: float | None) -> None:
+        """The call ends before its answer did: the client left, or we go down."""
+        if ticket.open is not None:
+            await self.attempt(ticket, outcome)
+        self.close(ticket, outcome.end, outcome.status, outcome.error, self.whole_timings(ticket, connect_ms))
+
+    # what was used
+
+    async def _measure(self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome) -> _Measured:
+        if outcome.generated_nothing:
+            return _Measured(NOTHING_USED, Basis.PROVIDER)
+        said = outcome.stated
+        if said is None:
+            return await self._estimate(ticket, opened, outcome)
+        if outcome.texts and (outcome.incomplete or not said.usage.generated_tokens):
+            # Zero output where text was delivered is not believed (contract §6, known faults 5, 6).
+            count = await self._tokenizer.count(["".join(outcome.texts)], opened.target.model)
+            seen = max(count.tokens[0], said.usage.output or 0)
+            return _Measured(replace(said.usage, output=seen), Basis.ESTIMATED, count.tokenizer)
+        return _Measured(said.usage, Basis.PROVIDER)
+
+    async def _estimate(self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome) -> _Measured:
+        """Nobody stated anything: the prompt and what was seen of the answer are counted."""
+        prompt = "\n".join(prompt_texts(ticket.body))
+        messages = message_count(ticket.body)
+        count = await self._tokenizer.count([prompt, "".join(outcome.texts)], opened.target.model)
+        frame = (messages + 1) * PER_MESSAGE if messages else 0
+        output = count.tokens[1] if outcome.texts else None
+        return _Measured(Usage(input=count.tokens[0] + frame, output=output), Basis.ESTIMATED, count.tokenizer)
+
+    # what it cost
+
+    def _priced(
+        self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float
+    ) -> Attempt:
+        said = outcome.stated
+        if outcome.generated_nothing:
+            priced = Priced((), 0, None, None)
+        else:
+            conditions = Conditions(service_tier=outcome.service_tier, web_search=ticket.web_search)
+            priced = price_usage(opened.opened.index, measured.usage, opened.price, conditions)
+            if said is not None and said.unpriceable is not None and priced.cost_nano is not None:
+                priced = Priced(priced.charges, None, priced.cost_nano, f"no price for {said.unpriceable}")
+        return Attempt(
+            index=opened.opened.index,
+            target=opened.opened.target,
+            provider=opened.opened.provider,
+            end=outcome.end,
+            started_us=opened.opened.started_us,
+            status=outcome.status,
+            error=outcome.error,
+            duration_ms=duration_ms,
+            usage=measured.usage,
+            usage_basis=measured.basis,
+            tokenizer=measured.tokenizer,
+            raw_usage=said.raw if said is not None else None,
+            cost_nano=priced.cost_nano,
+            cost_at_least_nano=priced.at_least_nano,
+            provider_cost_nano=said.cost_nano if said is not None else None,
+            unpriced_because=priced.because,
+            price_book=opened.opened.price_book,
+            upstream_request_id=outcome.upstream_request_id,
+            charges=priced.charges,
+        )
