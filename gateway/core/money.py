@@ -5,6 +5,7 @@ No float ever holds money: `usd` refuses one.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TypeAlias
 
 from gateway.core.errors import Fault, Kind
@@ -38,9 +39,22 @@ def to_nano(amount_usd: Decimal) -> Nano:
     return int(_EXACT.multiply(amount_usd, _NANO).quantize(_ONE, context=_EXACT))
 
 
+@lru_cache(maxsize=4096)
+def _fraction(usd_per_unit: Decimal) -> tuple[int, int]:
+    """A price per unit as nano-dollars, numerator and power of ten below it. Prices are few, calls are many."""
+    sign, digits, exponent = usd_per_unit.as_tuple()
+    assert isinstance(exponent, int), "a price is finite"
+    numerator = int("".join(map(str, digits))) * (-1 if sign else 1)
+    power = exponent + 9
+    return (numerator * 10**power, 1) if power >= 0 else (numerator, 10**-power)
+
+
 def product_nano(usd_per_unit: Decimal, quantity: int) -> Nano:
     """A price in USD per unit times a count, rounded once, half to even, to whole nano-dollars."""
-    return int(_EXACT.multiply(_EXACT.multiply(usd_per_unit, Decimal(quantity)), _NANO).quantize(_ONE, context=_EXACT))
+    numerator, below = _fraction(usd_per_unit)
+    whole, rest = divmod(numerator * quantity, below)
+    rest *= 2
+    return whole + 1 if rest > below or (rest == below and whole % 2) else whole
 
 
 def usd_text(nano: Nano | None) -> str | None:

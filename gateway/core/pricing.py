@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Protocol
 
 from gateway.core.calls import Charge
@@ -23,6 +25,7 @@ CALL = "call"
 WEB_SEARCHES = "web_searches"
 
 _FALLBACKS = {"reasoning": "output", "cache_write_5m": "cache_write", "cache_write_1h": "cache_write"}
+_billed = attrgetter(*BILLED_BUCKETS)
 _PLAIN_TIERS = frozenset({None, "default", "standard", "auto", "on_demand"})
 """Served tiers that cost the plain price; `on_demand` is Groq's word for the default."""
 
@@ -106,6 +109,7 @@ def exact_usd(usage: Usage, price: Price | None, conditions: Conditions = Condit
     return total
 
 
+@lru_cache(maxsize=4096)
 def per_million_text(usd_per_unit: Decimal) -> str:
     """A price per unit as decimal text of USD per million units: `0.0000025` is `2.5`."""
     return format(usd_per_unit.scaleb(6, _EXACT).normalize(_EXACT), "f")
@@ -114,40 +118,57 @@ def per_million_text(usd_per_unit: Decimal) -> str:
 def _assess(usage: Usage, price: Price | None, conditions: Conditions) -> _Assessed:
     if price is not None and price.free:
         return _Assessed()
-    counts = {name: count for name in BILLED_BUCKETS if (count := getattr(usage, name)) is not None}
-    if not counts:
-        return _Assessed(because="no usage is known")
-    if usage.prompt_tokens == 0 and not any(counts.values()):
-        return _Assessed()  # it certainly generated nothing (promises §3), whatever the price
+    counts = _billed(usage)
+    prompt = usage.prompt_tokens
+    if not any(counts):
+        if prompt == 0:
+            return _Assessed()  # it certainly generated nothing (promises §3), whatever the price
+        if counts.count(None) == len(counts):
+            return _Assessed(because="no usage is known")
     if price is None:
         return _Assessed(because="no price is known for this target")
-    if obstacle := _obstacle(usage, price, conditions):
+    if obstacle := _obstacle(prompt, price, conditions):
         return _Assessed(because=obstacle)
-    rates = {name: _rate(price, name, usage) for name, count in counts.items() if count}
-    lines = [(name, counts[name], rate) for name, rate in rates.items() if rate is not None]
+    lines, missing = _lines(usage, counts, price)
+    return _Assessed(tuple(lines), _gap(usage, prompt, price, conditions, missing))
+
+
+def _lines(
+    usage: Usage, counts: tuple[int | None, ...], price: Price
+) -> tuple[list[tuple[str, int, Decimal]], list[str]]:
+    """What can be charged, and the buckets with a count and without a rate."""
+    lines, missing = [], []
+    for bucket, count in zip(BILLED_BUCKETS, counts, strict=True):
+        if count:
+            rate = _rate(price, bucket, usage)
+            if rate is None:
+                missing.append(bucket)
+            else:
+                lines.append((bucket, count, rate))
     if price.usd_per_call is not None:
         lines.append((CALL, 1, price.usd_per_call))
-    missing = [name for name, rate in rates.items() if rate is None]
-    return _Assessed(tuple(lines), _gap(usage, price, conditions, missing))
+    return lines, missing
 
 
-def _obstacle(usage: Usage, price: Price, conditions: Conditions) -> str | None:
+def _obstacle(prompt: int | None, price: Price, conditions: Conditions) -> str | None:
     """Why the stated rates do not hold for this call at all."""
     if price.unknown_because is not None:
         return price.unknown_because
     if conditions.service_tier not in _PLAIN_TIERS:
         return f"prices of the service tier {conditions.service_tier} are not in this version"
-    prompt, limit = usage.prompt_tokens, price.max_prompt_tokens
+    limit = price.max_prompt_tokens
     if limit is not None and (prompt is None or prompt > limit):
         return f"prompts of more than {limit} tokens have another price, which is not in this version"
     return None
 
 
-def _gap(usage: Usage, price: Price, conditions: Conditions, missing: list[str]) -> str | None:
+def _gap(
+    usage: Usage, prompt: int | None, price: Price, conditions: Conditions, missing: list[str]
+) -> str | None:
     """What is billed beside the charges, if anything."""
     if missing:
         return f"no price for {', '.join(missing)}"
-    if usage.prompt_tokens is None:
+    if prompt is None:
         return "the prompt's tokens are not known"
     if price.always_searches or (conditions.web_search and price.search_billed):
         return "the call may have searched the web, and prices of searches are not in this version"

@@ -1,0 +1,1 @@
+"""The upstreams: known kinds and their prices, keys, addresses and connections, and one that is simulated."""
