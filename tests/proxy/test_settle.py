@@ -1,0 +1,133 @@
+"""What was used, what it cost, and one closing frame for a call."""
+
+import json
+
+import pytest
+
+from gateway.core.errors import UpstreamFault
+from gateway.core.usage import Basis, Usage
+from tests.fakes.upstream import ScriptedAnswer
+from tests.proxy.rig import COST, PRICES, USAGE, chat, header, rig, whole
+
+
+@pytest.mark.anyio
+async def test_the_provider_s_figures_and_an_exact_cost() -> None:
+    made = rig(whole())
+    reply = await made.call(chat())
+    assert header(reply, "x-tollkeeper-cost-usd") == "0.003000000"
+    assert header(reply, "x-tollkeeper-usage-basis") == "provider"
+    (attempt,) = made.record.attempts
+    assert attempt.usage == Usage(input=1000, output=100)
+    assert json.loads(attempt.raw_usage or "") == USAGE
+    assert (attempt.cost_nano, attempt.upstream_request_id, attempt.price_book) == (COST, "up-1", PRICES.version.removeprefix("none + "))
+    assert [(charge.bucket, charge.quantity, charge.amount_nano) for charge in attempt.charges] == [
+        ("input", 1000, 2_000_000),
+        ("output", 100, 1_000_000),
+    ]
+
+
+@pytest.mark.anyio
+async def test_without_usage_the_tokens_are_counted_and_said_to_be() -> None:
+    """Known fault 9: a named tokenizer, and the row is marked."""
+    made = rig(whole("four five", usage=None))
+    reply = await made.call(chat())
+    assert header(reply, "x-tollkeeper-usage-basis") == "estimated"
+    (attempt,) = made.record.attempts
+    # "user one two three", and three tokens for each message and for the answer's beginning
+    assert (attempt.usage, attempt.usage_basis, attempt.tokenizer) == (
+        Usage(input=4 + 6, output=2),
+        Basis.ESTIMATED,
+        "words",
+    )
+    assert made.tokenizer.asked == [(("user\none two three", "four five"), "m")]
+
+
+@pytest.mark.anyio
+async def test_zero_output_where_text_was_delivered_is_not_believed() -> None:
+    """Known faults 5, 6."""
+    made = rig(whole("four five six", usage={"prompt_tokens": 9, "completion_tokens": 0}))
+    await made.call(chat())
+    (attempt,) = made.record.attempts
+    assert (attempt.usage, attempt.usage_basis) == (Usage(input=9, output=3), Basis.ESTIMATED)
+
+
+@pytest.mark.anyio
+async def test_zero_output_without_text_is_believed() -> None:
+    made = rig(whole("", usage={"prompt_tokens": 9, "completion_tokens": 0}))
+    await made.call(chat())
+    assert made.record.attempts[0].usage_basis is Basis.PROVIDER
+
+
+@pytest.mark.anyio
+async def test_usage_of_one_choice_of_two_is_not_the_whole() -> None:
+    """llama.cpp with `n` of 2: two choices of text, the usage of one."""
+    answer = {
+        "choices": [{"message": {"content": "a b c"}}, {"message": {"content": " d e"}}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+        "timings": {"predicted_n": 3},
+    }
+    made = rig(ScriptedAnswer(pieces=[json.dumps(answer).encode()]))
+    await made.call(chat(n=2))
+    (attempt,) = made.record.attempts
+    assert (attempt.usage.output, attempt.usage_basis) == (5, Basis.ESTIMATED)
+
+
+@pytest.mark.anyio
+async def test_unknown_prices_are_unknown_not_zero() -> None:
+    """Known faults 13, 23: unknown is null; free is free."""
+    made = rig(whole())
+    reply = await made.call(chat("b/unpriced"))
+    assert header(reply, "x-tollkeeper-cost-usd") is None
+    assert (made.record.cost_nano, made.record.cost_at_least_nano) == (None, 0)
+    free = rig(whole())
+    reply = await free.call(chat("b/free"))
+    assert header(reply, "x-tollkeeper-cost-usd") == "0.000000000"
+    assert free.record.cost_nano == 0
+
+
+@pytest.mark.anyio
+async def test_a_bucket_without_a_price_makes_the_cost_unknown_never_cheaper() -> None:
+    """Known fault 18."""
+    usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 400}}
+    made = rig(whole(usage=usage))
+    await made.call(chat())
+    assert (made.record.cost_nano, made.record.cost_at_least_nano) == (None, 1_200_000 + 1_000_000)
+
+
+@pytest.mark.anyio
+async def test_a_billed_quantity_without_a_bucket_makes_the_cost_unknown() -> None:
+    made = rig(whole(usage={**USAGE, "prompt_audio_seconds": 7}))
+    await made.call(chat())
+    assert (made.record.cost_nano, made.record.cost_at_least_nano) == (None, COST)
+    assert "prompt_audio_seconds" in (made.record.attempts[0].unpriced_because or "")
+
+
+@pytest.mark.anyio
+async def test_another_served_tier_is_not_priced_as_the_default() -> None:
+    """Known fault 20."""
+    made = rig(whole(service_tier="priority"))
+    await made.call(chat())
+    assert made.record.cost_nano is None
+
+
+@pytest.mark.anyio
+async def test_the_provider_s_own_cost_is_kept_beside_ours() -> None:
+    made = rig(whole(usage={**USAGE, "cost": 0.0029}))
+    await made.call(chat())
+    (attempt,) = made.record.attempts
+    assert (attempt.cost_nano, attempt.provider_cost_nano) == (COST, 2_900_000)
+
+
+@pytest.mark.anyio
+async def test_an_attempt_that_may_have_been_billed_is_estimated_by_its_prompt() -> None:
+    made = rig(UpstreamFault("broke", uncertain=True))
+    await made.call(chat())
+    (attempt,) = made.record.attempts
+    assert (attempt.usage.input, attempt.usage.output, attempt.cost_nano) == (10, None, 20_000)
+
+
+@pytest.mark.anyio
+async def test_every_call_is_synced_before_its_last_byte() -> None:
+    made = rig(whole())
+    await made.call(chat())
+    assert made.journal.syncs == 1
