@@ -1,0 +1,78 @@
+# Everything a developer or a first visitor does. `make` alone lists it.
+# The environment is .venv, made from the locks on first need; a second run finds it ready.
+#   make demo ARGS="--seconds 60"      make test ARGS="-k journal -x"      make test PYTHON=python3.13
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+RUNTIME := $(VENV)/.runtime-installed
+DEVELOPMENT := $(VENV)/.development-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-backends check format bench lock audit
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## a simulated provider, the gateway, 20 seconds of traffic and what it cost
+	@$(BIN)/python -m gateway demo $(ARGS)
+
+serve: $(RUNTIME) ## the gateway on 127.0.0.1:4000
+	@$(BIN)/python -m gateway serve $(ARGS)
+
+test: $(DEVELOPMENT) ## every test that needs no large download
+	@$(BIN)/pytest $(ARGS)
+
+test-backends: $(DEVELOPMENT) ## against inference servers that take minutes to install
+	@$(BIN)/pytest -m backends $(ARGS)
+
+check: $(DEVELOPMENT) ## what CI runs, in the same order
+	@echo "== style, common mistakes, SQL from strings (ruff)"
+	@$(BIN)/ruff check
+	@echo "== one way to lay code out (ruff format; 'make format' mends it)"
+	@$(BIN)/ruff format --check
+	@echo "== types (mypy, strict)"
+	@$(BIN)/mypy
+	@echo "== who may import whom (import-linter; docs/architecture.md shows the floors)"
+	@$(BIN)/lint-imports --no-logo
+	@echo "== tests"
+	@$(BIN)/pytest $(ARGS)
+
+format: $(DEVELOPMENT) ## lay the code out, mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(DEVELOPMENT) ## calls per second on one core, with everything on
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+audit: $(DEVELOPMENT) ## known vulnerabilities of what the lock names (asks the network)
+	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+# Nothing younger than a week: a stolen release is mostly found within days. Pins that still fit stay as they are;
+# `make lock ARGS=--upgrade` moves them.
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	--exclude-newer "1 week" --custom-compile-command "make lock"
+
+lock: $(DEVELOPMENT) ## make requirements.lock and requirements-dev.lock anew from pyproject.toml
+	$(LOCK) $(ARGS) pyproject.toml --output-file requirements.lock
+	$(LOCK) $(ARGS) pyproject.toml --extra test --constraint requirements.lock --output-file requirements-dev.lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Tollkeeper needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock | $(VENV)/bin/python
+	@echo "installing what the gateway needs into $(VENV), once"
+	@$(PIP) install --no-compile --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing what the tests need into $(VENV), once"
+	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(RUNTIME)

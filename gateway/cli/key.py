@@ -1,0 +1,208 @@
+"""`tollkeeper key`: virtual keys, from the making of the secret to its end."""
+
+import getpass
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import when
+from gateway.cli.frame import AsJson, Config, group, opened, read_settings, refuse_later, run
+from gateway.cli.key_sheet import in_force, print_key, print_keys, print_secret
+from gateway.control import times
+from gateway.core.errors import Fault, Kind
+from gateway.core.keys import Key, Secret, digest
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+app = group("Virtual keys: who may call, and in whose name.")
+
+# As the admin API takes them.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_MODEL = re.compile(r"[!-)+-~]{0,199}[!-~]")
+_LABEL_CHARACTERS = 256
+
+KeyName = Annotated[str, typer.Argument(metavar="KEY", help="The key's id or name.")]
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Option("--name", help="Unique among the keys in force.")],
+    team: Annotated[str | None, typer.Option("--team", help="The team that its calls count for.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model it may ask for, `gpt-4o*` too; repeatable. Else all.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option("--expires", help="When it ends: 30d, 2026-12-31.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Repeatable.")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", hidden=True)] = None,
+    rpm: Annotated[str | None, typer.Option("--rpm", hidden=True)] = None,
+    tpm: Annotated[str | None, typer.Option("--tpm", hidden=True)] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print its secret, this once."""
+    from gateway.control import minting
+
+    refuse_later(budgets=budget, rate_limits=rpm or tpm)
+    secret = minting.new_secret()
+    now = when.now_us()
+    key = minting.new_key(
+        secret,
+        _name(name, "--name"),
+        now,
+        team=None if team is None else _name(team, "--team"),
+        models=tuple(_model(one) for one in model) if model else None,
+        labels=_labels(label or []),
+        expires_us=None if expires is None else when.coming_us(expires, "--expires", now),
+    )
+    run(_add(config, key))
+    print_secret(key, secret, as_json)
+
+
+async def _add(config: Path | None, key: Key) -> None:
+    from gateway.storage.keys import KeyRepository
+
+    taken = [file_key.name for file_key in _file_keys(read_settings(config))]
+    if key.name in taken:
+        raise Fault(Kind.CONFLICT, f"the settings file declares a key {key.name} already", hint="take another name")
+    async with opened(config, read_only=False) as db:
+        await KeyRepository(db).add(key, _actor())
+
+
+@app.command("list")
+def list_keys(
+    everything: Annotated[bool, typer.Option("--all", help="Revoked and expired ones too.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys in force, those of the settings file too."""
+    keys = run(_all(config))
+    print_keys([key for key in keys if everything or in_force(key, when.now_us())], as_json)
+
+
+@app.command("show")
+def show(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
+    """Show one key; never its secret."""
+    print_key(run(_find(config, key)), as_json)
+
+
+@app.command("revoke")
+def revoke(key: KeyName, config: Config = None) -> None:
+    """End a key for good, in force everywhere within 2 seconds."""
+    revoked = run(_revoke(config, key))
+    print(f"revoked {revoked.name} ({revoked.id})")
+
+
+@app.command("rotate")
+def rotate(
+    key: KeyName,
+    grace: Annotated[
+        str | None, typer.Option("--grace", help="How long the old secret stays good, 24h; else it ends at once.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key a new secret and print it, this once."""
+    from gateway.control import minting
+
+    until = None if grace is None else when.now_us() + times.duration_us(grace, "--grace")
+    secret = minting.new_secret()
+    rotated = run(_rotate(config, key, secret, until))
+    print_secret(rotated, secret, as_json)
+
+
+async def _all(config: Path | None) -> list[Key]:
+    from gateway.storage.keys import KeyRepository
+
+    async with opened(config, read_only=True) as db:
+        stored = await KeyRepository(db).all()
+    return [*stored, *_file_keys(read_settings(config))]
+
+
+async def _find(config: Path | None, id_or_name: str) -> Key:
+    from gateway.storage.keys import KeyRepository
+
+    async with opened(config, read_only=True) as db:
+        found = await KeyRepository(db).get(id_or_name)
+    declared = [key for key in _file_keys(read_settings(config)) if id_or_name in (key.id, key.name)]
+    if found is None and not declared:
+        raise Fault(Kind.NOT_FOUND, f"there is no key {id_or_name}", hint="`tollkeeper key list --all` names them")
+    return found or declared[0]
+
+
+async def _revoke(config: Path | None, id_or_name: str) -> Key:
+    from gateway.storage.keys import KeyRepository
+
+    _require_not_declared(config, id_or_name)
+    async with opened(config, read_only=False) as db:
+        return await KeyRepository(db).revoke(id_or_name, when.now_us(), _actor())
+
+
+async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us: int | None) -> Key:
+    from gateway.control import minting
+    from gateway.storage.keys import KeyRepository
+
+    _require_not_declared(config, id_or_name)
+    async with opened(config, read_only=False) as db:
+        return await KeyRepository(db).rotate(
+            id_or_name, digest(secret.reveal()), minting.shown_prefix(secret), until_us, _actor()
+        )
+
+
+def _file_keys(settings: "Settings") -> list[Key]:
+    """The keys that the settings file declares; their secrets are not looked up, only where they are."""
+    return [
+        Key(
+            id=f"file:{name}",
+            name=name,
+            prefix=str(declared.secret),
+            digest="",
+            created_us=0,
+            team=declared.team,
+            models=declared.models,
+            labels=declared.labels,
+            expires_us=None if declared.expires_at is None else int(declared.expires_at.timestamp()) * 1_000_000,
+            source="file",
+        )
+        for name, declared in settings.keys.items()
+    ]
+
+
+def _require_not_declared(config: Path | None, id_or_name: str) -> None:
+    if any(id_or_name in (key.id, key.name) for key in _file_keys(read_settings(config))):
+        raise Fault(Kind.CONFLICT, f"the key {id_or_name} is declared in the settings file", hint="change it there")
+
+
+def _actor() -> str:
+    """Who changed something, for the audit entry."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return "cli"
+
+
+def _name(text: str, option: str) -> str:
+    if not _NAME.fullmatch(text):
+        hint = "take up to 64 letters, digits, `.`, `_` and `-`, the first and the last a letter or digit"
+        raise Fault(Kind.INVALID, f"{text!r} cannot be a name", hint=hint, param=option)
+    return text
+
+
+def _model(text: str) -> str:
+    if not _MODEL.fullmatch(text):
+        hint = "take visible ASCII characters, a `*` only at the end"
+        raise Fault(Kind.INVALID, f"{text!r} cannot be a model", hint=hint, param="--model")
+    return text
+
+
+def _labels(pairs: list[str]) -> dict[str, str]:
+    labels = {}
+    for pair in pairs:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not value or len(value) > _LABEL_CHARACTERS:
+            hint = f"write it as env=prod, the value up to {_LABEL_CHARACTERS} characters"
+            raise Fault(Kind.INVALID, f"{pair!r} is not K=V", hint=hint, param="--label")
+        labels[_name(name, "--label")] = value
+    return labels

@@ -1,0 +1,102 @@
+"""`tollkeeper serve`: both planes on one port, until a signal."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.frame import Config, later, read_settings
+from gateway.core.errors import Fault, Kind
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from gateway.settings import Settings
+
+
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; this version has one.")] = 1,
+) -> None:
+    """Bring the database up to date, then serve calls and the control plane on one port."""
+    if workers > 1:
+        later("several workers")
+    settings = _placed(read_settings(config), host, port)
+
+    from gateway.cli.http_server import listen
+
+    listener = listen(settings.server.host, settings.server.port)
+    with listener:
+        _serve(_placed(settings, None, listener.getsockname()[1]), listener)
+
+
+def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settings":
+    """The settings with what the command line says about the address over them."""
+    from dataclasses import replace
+
+    server = settings.server
+    if host is not None:
+        server = replace(server, host=host)
+    if port is not None:
+        server = replace(server, port=port)
+    return replace(settings, server=server)
+
+
+def _serve(settings: "Settings", listener: "socket") -> None:
+    import asyncio
+
+    import uvloop
+
+    from gateway.storage.engine import upgrade
+
+    try:
+        settings.server.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = f"the data folder {settings.server.data} cannot be made: {error.strerror}"
+        raise Fault(Kind.UNAVAILABLE, message, hint="set server.data or TOLLKEEPER_SERVER_DATA") from None
+    upgrade(settings.database.url)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, listener))
+
+
+async def _run(settings: "Settings", listener: "socket") -> None:
+    from gateway.app import build
+    from gateway.cli.http_server import Server
+
+    gateway = build(settings)
+    tls = settings.server.tls
+    server = Server(gateway.asgi, *((tls.cert, tls.key) if tls else ()))
+    await gateway.start()
+    _leave_start_up_alone()
+    try:
+        await server.run_on(listener, lambda: _tell(settings, listener))
+    finally:
+        await gateway.stop()
+
+
+def _leave_start_up_alone() -> None:
+    """What start-up made stays: the collector need not walk it again, and calls make little that is circular."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+def _tell(settings: "Settings", listener: "socket") -> None:
+    """Say once where everything is. On stdout: the log has stderr."""
+    from gateway.cli.http_server import address_of
+    from gateway.control.signin import token_place
+
+    address = address_of(listener, tls=settings.server.tls is not None)
+    providers = ", ".join(f"{name} ({p.kind})" if name != p.kind else name for name, p in settings.providers.items())
+    lines = [
+        f"Tollkeeper serves calls at {address}/v1, control at {address}/admin (see /admin/docs)",
+        f"  data         {settings.server.data}",
+        f"  admin token  {token_place(settings.server.data, os.environ)}",
+        f"  providers    {providers or 'none: set OPENAI_API_KEY, or name one under `providers:` in tollkeeper.yaml'}",
+        *(f"  note         {note}" for note in settings.notes),
+    ]
+    print("\n".join(lines), flush=True)

@@ -1,0 +1,112 @@
+"""`tollkeeper usage`: what was used, what it took and cost, summed by whatever one asks for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from gateway.cli import when
+from gateway.cli.frame import AsJson, Config, opened, run
+from gateway.cli.tables import Column, console, count, decimal, money, print_json, print_table, word
+from gateway.control import times
+from gateway.core.errors import Fault, Kind
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_INTERVALS = ("hour", "day", "month")
+_SHOWN_OF_START = {"hour": 16, "day": 10, "month": 7}
+"""How much of `2026-10-31 08:00` names an interval."""
+
+
+def usage(
+    by: Annotated[
+        str, typer.Option("--by", help="Any of key, team, model, target, provider, path, end; with commas.")
+    ] = "team,model",
+    since: Annotated[str, typer.Option("--since", help="7d, 12h, 2026-10-01, 2026-10-01T08:00:00Z.")] = "30d",
+    until: Annotated[str, typer.Option("--until", help="As --since; not included.")] = "now",
+    interval: Annotated[str | None, typer.Option("--interval", help="A row for each hour, day or month.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show usage, timings and cost of a period, in UTC; the last 30 days if none is named."""
+    if interval is not None and interval not in _INTERVALS:
+        raise Fault(Kind.INVALID, f"{interval!r} is not known", hint="write hour, day or month", param="--interval")
+    now = when.now_us()
+    period = times.past_us(since, "--since", now), times.past_us(until, "--until", now)
+    group_by = [name.strip() for name in by.split(",") if name.strip()]
+    report = run(_read(config, group_by, *period, interval))
+    if as_json:
+        print_json(report)
+    elif not report["rows"]:
+        begin, end = (when.shown(moment, seconds=False) for moment in period)
+        print(f"No calls from {begin} to {end} UTC. `tollkeeper serve` takes them, --since looks further back.")
+    else:
+        print_usage(console(), report, group_by, interval)
+
+
+async def _read(
+    config: Path | None, group_by: Sequence[str], since_us: int, until_us: int, interval: str | None
+) -> dict[str, Any]:
+    """The report as the admin API states it, so that both show the same figures."""
+    from gateway.storage.reports import Interval, Reports
+
+    async with opened(config, read_only=True) as db:
+        report = await Reports(db).usage(group_by, since_us, until_us, cast(Interval | None, interval))
+    return report.as_json()
+
+
+def print_usage(
+    out: "Console", report: Mapping[str, Any], group_by: Sequence[str], interval: str | None = None
+) -> None:
+    """A table of `{rows, totals}` of contract §5 with a line of totals."""
+    rows, totals = report["rows"], report["totals"]
+    names = [*(["start"] if interval else []), *group_by]
+    columns = [
+        *(Column(name) for name in names),
+        Column("calls", 95, right=True),
+        Column("errors", 60, right=True),
+        Column("input", 90, right=True),
+        Column("of it cached", 40, right=True),
+        Column("output", 90, right=True),
+        Column("TTFT p50 ms", 80, right=True),
+        Column("TTFT p95 ms", 70, right=True),
+        Column("tokens/s", 75, right=True),
+        Column("cost", 100, right=True),
+    ]
+    costs = money([row["cost_usd"] for row in [*rows, totals]])
+    unpriced = any(row["unpriced_calls"] for row in rows)
+    if unpriced:
+        columns.append(Column("unpriced calls", 99, right=True))
+
+    def figures(row: Mapping[str, Any], cost: str) -> list[str]:
+        return [*_figures(row), cost, *([count(row["unpriced_calls"])] if unpriced else [])]
+
+    lines = []
+    for row, cost in zip(rows, costs[:-1], strict=True):
+        start = [_interval_name(row["start"], interval)] if interval else []
+        lines.append([*start, *(word(row[name]) for name in group_by), *figures(row, cost)])
+    blank = [""] * (len(names) - 1) if names else []
+    total = [*(["total"] if names else []), *blank, *figures(totals, costs[-1])]
+    print_table(out, columns, lines if names else [], total)
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    from gateway.core.usage import Usage
+
+    used = Usage(**row["usage"])
+    return [
+        count(row["calls"]),
+        count(row["errors"]),
+        count(used.prompt_tokens),
+        count(used.cache_read),
+        count(used.generated_tokens),
+        decimal(row["ttft_ms"]["p50"], 0),
+        decimal(row["ttft_ms"]["p95"], 0),
+        decimal(row["output_tokens_per_second"]),
+    ]
+
+
+def _interval_name(start: str, interval: str) -> str:
+    return start.replace("T", " ")[: _SHOWN_OF_START[interval]]

@@ -1,0 +1,95 @@
+"""What the features are given: one frozen bundle, filled by the composition root, and how a handler gets at it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import orjson
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+from pydantic import StringConstraints
+from starlette.responses import JSONResponse
+
+from gateway.core.errors import Fault, Kind
+from gateway.core.keys import Key
+from gateway.ports import Clock
+from gateway.storage.keys import KeyRepository, KeyStore
+from gateway.storage.reports import Reports
+
+ACTOR = "admin"
+"""Who changed something through this API, in the audit entries: there is one admin token, hence one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The state of one thing that serving calls depends on."""
+
+    ok: bool
+    detail: str
+    """One sentence for the operator; shown only to those who may see it."""
+
+
+Probe: TypeAlias = Callable[[], Awaitable[Check]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What `/readyz` asks, each time it is asked."""
+
+    database: Probe
+    journal: Probe
+    """Whether the journal takes what comes, with the database or without it."""
+    providers: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredKey:
+    """A key that the settings file declares, and where: `tollkeeper.yaml, line 12`."""
+
+    key: Key
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything the control plane works with."""
+
+    version: str
+    admin_digest: str
+    """SHA-256 of the admin token, hexadecimal (`core.keys.digest`)."""
+    clock: Clock
+    keys: KeyRepository
+    ring: KeyStore
+    """The keys in this process's memory, refreshed after each change so that it holds here at once."""
+    reports: Reports
+    health: Health
+    metrics: CollectorRegistry
+    metrics_open: bool = False
+    """`server.metrics: open`: metrics and health details without a token from anywhere."""
+    declared_keys: tuple[DeclaredKey, ...] = ()
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Given = Annotated[Services, Depends(_services)]
+
+Filter = Annotated[str, StringConstraints(min_length=1)]
+"""A value to filter by. An empty one is refused: it reads as "any" to one person and as "none" to the next."""
+
+
+def refuse_repeated(request: Request) -> None:
+    """A parameter given twice would count once, in silence: `?team=a&team=b` is no sum of both."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            raise Fault(Kind.INVALID, f"`{name}` is given more than once", param=name)
+
+
+class Json(JSONResponse):
+    """A JSON answer of plain values, without a second pass of validation."""
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)

@@ -1,0 +1,255 @@
+"""`/admin/keys`: virtual keys, from the making of the secret to its end.
+
+The secret leaves in the answer that made it and is nowhere afterwards. Keys of the settings file are shown beside the
+others and cannot be changed here.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+
+from gateway.control import times
+from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_repeated
+from gateway.control.minting import new_key, new_secret, shown_prefix
+from gateway.core.errors import Fault, Kind, not_in_this_version
+from gateway.core.keys import Key, digest
+
+router = APIRouter(prefix="/admin/keys", tags=["keys"], dependencies=[Depends(refuse_repeated)])
+
+_LATER = {"budget": "budgets", "rpm": "rate limits", "tpm": "rate limits", "in_flight": "rate limits"}
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
+"""Up to 64 letters, digits, `.`, `_` and `-`, the first and the last a letter or digit."""
+AllowedModel = Annotated[str, StringConstraints(pattern=r"^[!-)+-~]{0,199}[!-~]$")]
+"""A model name; a `*` at its end stands for anything."""
+Labels = Annotated[dict[Name, Annotated[str, StringConstraints(min_length=1, max_length=256)]], Field(max_length=32)]
+
+
+def _instant(value: object) -> object:
+    """A time in RFC 3339, as microseconds."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("a time is a text like 2026-10-31T08:00:00Z")
+    try:
+        return times.instant_us(value, "expires_at")
+    except Fault as fault:
+        raise ValueError(fault.sentence) from None
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class _Body(BaseModel):
+    """What a client may set. An unknown field is an error, a field of a later version one that says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    team: Name | None = None
+    models: Annotated[list[AllowedModel], Field(min_length=1, max_length=200)] | None = None
+    """Null: all models."""
+    expires_at: Instant | None = None
+    labels: Labels = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_later(cls, data: Any) -> Any:
+        for field in _LATER if isinstance(data, dict) else ():
+            if field in data:
+                raise ValueError(not_in_this_version(_LATER[field]).message)
+        return data
+
+
+class NewKey(_Body):
+    name: Name
+
+
+class KeyChange(_Body):
+    """Only the fields that are sent change; null clears one."""
+
+    name: Name = Field(default="")
+
+
+class Rotation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    grace: Annotated[str, StringConstraints(pattern=f"^{times.DURATION}$")] | None = None
+    """How long the old secret stays good, `24h`; null: it ends at once."""
+
+
+class KeyView(BaseModel):
+    """A key as everybody may see it."""
+
+    id: str
+    name: str
+    prefix: str
+    team: str | None
+    models: list[str] | None
+    labels: dict[str, str]
+    created_at: str | None
+    expires_at: str | None
+    revoked_at: str | None
+    old_secret_until: str | None
+    source: str
+
+
+class KeyWithSecret(KeyView):
+    key: str
+    """The secret, shown this once."""
+
+
+class KeyPage(BaseModel):
+    items: list[KeyView]
+    next: str | None
+
+
+@router.post("", status_code=201)
+async def create_key(body: NewKey, services: Given, response: Response) -> KeyWithSecret:
+    """Make a key. Its secret is in this answer and nowhere else."""
+    now_us = services.clock.now_us()
+    _refuse_declared_name(services, body.name)
+    secret = new_secret()
+    key = new_key(
+        secret,
+        body.name,
+        now_us,
+        team=body.team,
+        models=None if body.models is None else tuple(body.models),
+        labels=body.labels,
+        expires_us=_coming(body.expires_at, now_us),
+    )
+    await services.keys.add(key, ACTOR)
+    await _put_in_force(services)
+    response.headers["location"] = f"/admin/keys/{key.id}"
+    return KeyWithSecret(**_facts(key), key=secret.reveal())
+
+
+@router.get("")
+async def list_keys(
+    services: Given,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> KeyPage:
+    """The keys of the settings file first, then the others, newest first; revoked ones too."""
+    start = _place_in_file(cursor)
+    if start is None:
+        page = await services.keys.page(limit, cursor)
+        return KeyPage(items=[_view(key) for key in page.items], next=page.next)
+    declared = [one.key for one in services.declared_keys[start : start + limit]]
+    if len(declared) == limit:
+        return KeyPage(items=[_view(key) for key in declared], next=f"file.{start + limit}")
+    page = await services.keys.page(limit - len(declared), None)
+    return KeyPage(items=[_view(key) for key in [*declared, *page.items]], next=page.next)
+
+
+@router.get("/{id}")
+async def show_key(id: str, services: Given) -> KeyView:
+    """One key, by id or name."""
+    declared = _declared(services, id)
+    key = declared.key if declared else await services.keys.get(id)
+    if key is None:
+        raise Fault(Kind.NOT_FOUND, f"there is no key {id}")
+    return _view(key)
+
+
+@router.patch("/{id}")
+async def change_key(id: str, body: KeyChange, services: Given) -> KeyView:
+    """Change what is sent; a field set to null is cleared."""
+    _refuse_declared(services, id)
+    changes: dict[str, object] = {field: getattr(body, field) for field in body.model_fields_set}
+    if "models" in changes:
+        changes["models"] = None if body.models is None else tuple(body.models)
+    if "expires_at" in changes:
+        del changes["expires_at"]
+        changes["expires_us"] = _coming(body.expires_at, services.clock.now_us())
+    if "name" in changes:
+        _refuse_declared_name(services, body.name)
+    if not changes:
+        return await show_key(id, services)
+    key = await services.keys.update(id, changes, ACTOR)
+    await _put_in_force(services)
+    return _view(key)
+
+
+@router.delete("/{id}")
+async def revoke_key(id: str, services: Given) -> KeyView:
+    """End a key for good. It stays in the list with `revoked_at`; revoking it again changes nothing."""
+    _refuse_declared(services, id)
+    key = await services.keys.revoke(id, services.clock.now_us(), ACTOR)
+    await _put_in_force(services)
+    return _view(key)
+
+
+@router.post("/{id}/rotate")
+async def rotate_key(id: str, services: Given, body: Rotation | None = None) -> KeyWithSecret:
+    """Give a key another secret, shown in this answer; the old one ends at once, or after `grace`."""
+    _refuse_declared(services, id)
+    grace = body.grace if body else None
+    until_us = None if grace is None else services.clock.now_us() + times.duration_us(grace, "grace")
+    secret = new_secret()
+    key = await services.keys.rotate(id, digest(secret.reveal()), shown_prefix(secret), until_us, ACTOR)
+    await _put_in_force(services)
+    return KeyWithSecret(**_facts(key), key=secret.reveal())
+
+
+async def _put_in_force(services: Services) -> None:
+    try:
+        await services.ring.refresh()
+    except Fault:
+        # The change is committed, and a new secret must not be lost over this: the ring is refreshed every second
+        # anyway, and says so itself if it cannot be.
+        return
+
+
+def _coming(at_us: int | None, now_us: int) -> int | None:
+    if at_us is not None and at_us <= now_us:
+        hint = "to end a key now, DELETE it"
+        raise Fault(Kind.INVALID, "`expires_at` has passed already", hint=hint, param="expires_at")
+    return at_us
+
+
+def _declared(services: Services, id_or_name: str) -> DeclaredKey | None:
+    return next((one for one in services.declared_keys if id_or_name in (one.key.id, one.key.name)), None)
+
+
+def _refuse_declared(services: Services, id_or_name: str) -> None:
+    declared = _declared(services, id_or_name)
+    if declared is not None:
+        message = f"the key {declared.key.name} is declared in the settings file and cannot be changed here"
+        raise Fault(Kind.CONFLICT, message, hint=f"change it there: {declared.place}" if declared.place else None)
+
+
+def _refuse_declared_name(services: Services, name: str) -> None:
+    if any(name == one.key.name for one in services.declared_keys):
+        message = f"the settings file declares a key {name}"
+        raise Fault(Kind.CONFLICT, message, hint="take another name", param="name")
+
+
+def _place_in_file(cursor: str | None) -> int | None:
+    """How many keys of the file have been shown; None if the list has gone beyond them."""
+    if cursor is None:
+        return 0
+    word, _, number = cursor.partition(".")
+    return int(number) if word == "file" and number.isascii() and number.isdigit() and len(number) < 10 else None
+
+
+def _view(key: Key) -> KeyView:
+    return KeyView(**_facts(key))
+
+
+def _facts(key: Key) -> Mapping[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "team": key.team,
+        "models": None if key.models is None else list(key.models),
+        "labels": dict(key.labels),
+        "created_at": times.rfc3339(key.created_us),
+        "expires_at": times.rfc3339(key.expires_us),
+        "revoked_at": times.rfc3339(key.revoked_us),
+        "old_secret_until": times.rfc3339(key.old_digest_until_us),
+        "source": key.source,
+    }

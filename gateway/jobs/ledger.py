@@ -1,0 +1,120 @@
+"""Journal to SQL: every ended call within 100 ms, exactly once, whatever the database does meanwhile.
+
+While the database fails the journal grows, the state says so, and it is tried again with growing pauses: nothing is
+dropped. What frames and rows look like is not known here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.errors import Fault
+from gateway.jobs.replay import Replay
+from gateway.jobs.scheduler import wait
+from gateway.jobs.shipping import Counts, Shipment
+from gateway.storage.clock import wall_clock_us
+from gateway.storage.journal import JournalReader, JournalWriter, Mark
+from gateway.storage.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 0.1
+"""Seconds between looks into the journal."""
+_LONGEST_PAUSE = 5.0
+"""Seconds between tries while the database fails, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLag:
+    """How far the ledger is behind the journals."""
+
+    backlog_bytes: int
+    """Of this process's journal, while the database fails; 0 while it does not."""
+    oldest_age_seconds: float
+    """How long ago the first call ended that is not in the ledger yet; 0 if there is none."""
+    last_error: str | None
+    """Why the ledger does not move; null while it does."""
+    dead_letters: int
+    """Calls that the database refused for good, of all times."""
+    dead_journals: int
+    """Journals of dead processes that are not replayed to their end yet."""
+    replay_error: str | None
+    """Why one of them is not; null if nothing stands in the way."""
+    shipped: int
+    """Calls that this process has brought to the ledger."""
+    corrupt: int
+    torn: int
+    newer: int
+    """Frames that only a newer release can read; they are kept."""
+
+
+class LedgerJob:
+    """The one that moves frames to SQL. `run` is the job; it may be started again after a crash."""
+
+    def __init__(
+        self, journal: JournalWriter, folder: Path, ledger: Ledger, now_us: Callable[[], int] = wall_clock_us
+    ) -> None:
+        """`folder` is where all journals lie, the dead ones too."""
+        self._counts = Counts()
+        self._own = Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), self._counts)
+        self._replay = Replay(ledger, folder, journal.directory, self._counts)
+        self._ledger = ledger
+        self._now_us = now_us
+        self._backlog_bytes = 0
+        self._last_error: str | None = None
+
+    @property
+    def mark(self) -> Mark:
+        """How far this process's own journal is in the ledger; what `JournalWriter.stop` wants to know."""
+        return self._own.mark
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Ship until told to stop, then ship the rest if the database takes it."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._replay.run(stopping))
+            both.create_task(self._ship(stopping))
+
+    def stats(self) -> LedgerLag:
+        """The state after the last look into the journal."""
+        since_us = self._own.waiting_since_us
+        return LedgerLag(
+            backlog_bytes=self._backlog_bytes,
+            oldest_age_seconds=0.0 if since_us is None else max(0, self._now_us() - since_us) / 1e6,
+            last_error=self._last_error,
+            dead_letters=self._ledger.dead_letters,
+            dead_journals=self._replay.journals_left,
+            replay_error=self._replay.last_error,
+            shipped=self._counts.shipped,
+            corrupt=self._counts.corrupt,
+            torn=self._counts.torn,
+            newer=self._counts.newer,
+        )
+
+    async def _ship(self, stopping: asyncio.Event) -> None:
+        pause = _EVERY
+        while not stopping.is_set():
+            more = await self._try()
+            pause = _EVERY if self._last_error is None else min(pause * 2, _LONGEST_PAUSE)
+            if not more:
+                await wait(stopping, pause)
+        # What the database does not take now stays in the journal, which the next start replays.
+        while await self._try():
+            continue
+
+    async def _try(self) -> bool:
+        """Ship a batch; whether there is more at once. A database that fails is a state, not an error."""
+        try:
+            more = await self._own.next_batch()
+        except Fault as fault:
+            if self._last_error is None:
+                logger.warning("the ledger does not move, the journal grows: %s", fault.message)
+            self._last_error = fault.message
+            self._backlog_bytes = await self._own.backlog_bytes()
+            return False
+        if self._last_error is not None:
+            logger.info("the ledger moves again")
+        self._last_error = None
+        self._backlog_bytes = 0
+        return more

@@ -1,0 +1,77 @@
+"""What dead processes left behind: their ended calls to the ledger, their unfinished ones as interrupted.
+
+Runs beside the ledger job, so that an old journal that cannot be replayed yet holds no new call up.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from gateway.core.errors import Fault
+from gateway.jobs.interrupted import interrupted_call
+from gateway.jobs.scheduler import wait
+from gateway.jobs.shipping import Counts, Shipment
+from gateway.storage.journal import ClaimedJournal, claim_dead
+from gateway.storage.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+_AGAIN = 2.0
+"""Seconds before a journal that could not be replayed is tried again."""
+
+
+class Replay:
+    """Replays every journal of a folder whose process is dead, each to its end, then deletes it."""
+
+    def __init__(self, ledger: Ledger, folder: Path, own: Path, counts: Counts) -> None:
+        """`own` is this process's directory, which lives."""
+        self._ledger = ledger
+        self._folder = folder
+        self._own = own
+        self._counts = counts
+        self._left: list[ClaimedJournal] = []
+        self.last_error: str | None = None
+        """Why a journal could not be replayed yet; null if none of those that are left was tried in vain."""
+
+    @property
+    def journals_left(self) -> int:
+        return len(self._left)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Replay all there is; returns when nothing is left, or when told to stop."""
+        self._left = await asyncio.to_thread(claim_dead, self._folder, self._own)
+        try:
+            while self._left and not stopping.is_set():
+                self._left = [journal for journal in self._left if not await self._replayed(journal, stopping)]
+                if self._left:
+                    await wait(stopping, _AGAIN)
+        finally:
+            for journal in self._left:
+                journal.release()
+
+    async def _replayed(self, journal: ClaimedJournal, stopping: asyncio.Event) -> bool:
+        """Whether the journal is done with and gone."""
+        try:
+            shipment = Shipment(
+                self._ledger, journal.id, journal.reader, await self._ledger.mark(journal.id), self._counts
+            )
+            while await shipment.next_batch():
+                if stopping.is_set():
+                    return False
+            await self._finish(journal, shipment)
+        except Fault as fault:
+            if self.last_error is None:
+                logger.warning("the journal %s of a dead process cannot be replayed yet: %s", journal.id, fault.message)
+            self.last_error = fault.message
+            return False
+        self.last_error = None
+        return True
+
+    async def _finish(self, journal: ClaimedJournal, shipment: Shipment) -> None:
+        """Its ended calls are in the ledger: now those that never ended."""
+        openings = await asyncio.to_thread(journal.reader.interrupted)
+        interrupted = [interrupted_call(of_one_call) for of_one_call in openings]
+        self._counts.shipped += await self._ledger.append(journal.id, interrupted, shipment.mark)
+        await asyncio.to_thread(journal.remove)
+        await self._ledger.forget(journal.id)
+        logger.info("the journal %s of a dead process is replayed, %d calls interrupted", journal.id, len(interrupted))

@@ -1,0 +1,60 @@
+"""One journal on its way into the ledger: a batch read, a batch committed, the mark moved.
+
+Whose journal it is, and when to go on, is up to the jobs that use it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.storage.journal import JournalReader, Mark
+from gateway.storage.ledger import Ledger
+
+BATCH = 1000
+"""Calls in one transaction, at most."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was met while reading journals."""
+
+    shipped: int = 0
+    """Calls that were new to the ledger."""
+    corrupt: int = 0
+    torn: int = 0
+    newer: int = 0
+    """Frames that only a newer release can read; they are kept."""
+
+
+class Shipment:
+    """Moves one journal batch by batch, exactly once."""
+
+    def __init__(self, ledger: Ledger, journal_id: str, reader: JournalReader, mark: Mark, counts: Counts) -> None:
+        self._ledger = ledger
+        self._journal_id = journal_id
+        self._reader = reader
+        self._counts = counts
+        self.mark = mark
+        """Everything before it is committed."""
+        self.waiting_since_us: int | None = None
+        """When the first call ended that is read and not committed; null if there is none."""
+
+    async def next_batch(self) -> bool:
+        """Ship what has come; whether there may be more at once. Raises `Fault`: unavailable if the database fails."""
+        batch = await asyncio.to_thread(self._reader.read, self.mark, BATCH)
+        self.waiting_since_us = batch.oldest_us
+        another_segment = batch.mark.segment != self.mark.segment
+        # A mark that passes nothing but opening frames of one segment is not worth a commit.
+        if batch.records or another_segment:
+            self._counts.shipped += await self._ledger.append(self._journal_id, batch.records, batch.mark)
+        self.waiting_since_us = None
+        self.mark = batch.mark
+        self._counts.corrupt += batch.corrupt
+        self._counts.torn += batch.torn
+        self._counts.newer += batch.newer
+        if another_segment:
+            await asyncio.to_thread(self._reader.delete_before, batch.mark)
+        return len(batch.records) >= BATCH
+
+    async def backlog_bytes(self) -> int:
+        """What lies behind the mark."""
+        return await asyncio.to_thread(self._reader.backlog_bytes, self.mark)

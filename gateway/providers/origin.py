@@ -1,0 +1,110 @@
+"""One scheme, host and port: how it is reached, and what a request to it begins with.
+
+The one place where a request head is written, so the one place that keeps line breaks out of it.
+"""
+
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gateway.core.errors import Fault, Kind
+from gateway.core.keys import Secret
+from gateway.ports import UpstreamRequest
+from gateway.providers.http1 import Connection
+from gateway.providers.pool import Key
+from gateway.providers.proxies import Proxy, ProxyChoice, open_direct, open_tunnel
+
+HOP_HEADER = "x-tollkeeper-hop"
+"""Marks what went through a gateway of ours; a call that arrives with it runs in a circle."""
+
+Authorise = Callable[[Secret | None], list[tuple[str, str]]]
+"""From the client's provider key, if any, to the header fields that authorise a request."""
+
+# Where a request ends is said here and by nobody else.
+_OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "proxy-authorization", HOP_HEADER))
+_SOUND = re.compile(r"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++: [\t\x20-\x7e\x80-\xff]*+\r\n)++\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Everything about a provider's address that never changes."""
+
+    host: str
+    port: int
+    tls: bool
+    host_field: str
+    path: str
+    authorise: Authorise
+    proxy: Proxy | None
+
+    @classmethod
+    def of(cls, base_url: str, authorise: Authorise, proxies: ProxyChoice) -> "Origin":
+        """Raises `Fault` (invalid) for anything but an http(s) address, or a proxy that cannot be used."""
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Fault(Kind.INVALID, f"{base_url!r} is not an http(s) address")
+        tls = parts.scheme == "https"
+        port = parts.port or (443 if tls else 80)
+        name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        host_field = name if parts.port is None else f"{name}:{port}"
+        via = proxies(parts.scheme, parts.hostname, port)
+        proxy = Proxy.parse(via) if via is not None else None
+        return cls(parts.hostname, port, tls, host_field, parts.path.rstrip("/"), authorise, proxy)
+
+    @property
+    def key(self) -> Key:
+        return (self.host, self.port, self.tls)
+
+    @property
+    def shown(self) -> str:
+        """For people: where we ask, without any secret."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{name}:{self.port}" + (f" through the proxy {self.proxy.shown}" if self.proxy else "")
+
+    @property
+    def proxy_reads(self) -> bool:
+        """The proxy sees the request itself, not a tunnel, and may be the one who answers it."""
+        return self.proxy is not None and not self.tls
+
+    @property
+    def needs_tls(self) -> bool:
+        return self.tls or (self.proxy is not None and self.proxy.tls)
+
+    def post(self, request: UpstreamRequest) -> bytes:
+        """The head of a call. Raises `Fault` (invalid) if a field cannot be sent."""
+        fields = [f"{name}: {value}" for name, value in request.headers if name not in _OURS]
+        fields += [f"{name}: {value}" for name, value in self.authorise(request.client_key)]
+        fields.append(f"content-length: {len(request.body)}")
+        return self._head("POST", request.path, fields)
+
+    def get(self, path: str) -> bytes:
+        """The head of a question of our own. Raises `Fault` (invalid) if a field cannot be sent."""
+        fields = [f"{name}: {value}" for name, value in self.authorise(None)]
+        return self._head("GET", path, ["accept: application/json", *fields])
+
+    def _head(self, method: str, path: str, fields: list[str]) -> bytes:
+        target = f"{self.path}/{path}"
+        if self.proxy is not None and not self.tls:  # the proxy reads this itself
+            target = f"http://{self.host_field}{target}"
+            fields = [*fields, *(f"{name}: {value}" for name, value in self.proxy.fields)]
+        lines = (f"{method} {target} HTTP/1.1", f"host: {self.host_field}", *fields, f"{HOP_HEADER}: 1", "\r\n")
+        head = "\r\n".join(lines)
+        if _SOUND.fullmatch(head) is None:  # the text of the fault repeats nothing: it may be a key
+            raise Fault(Kind.INVALID, "a header field has a line break, a control character or an impossible name")
+        return head.encode("latin-1")
+
+    async def connect(self, tls: ssl.SSLContext | None, lines: set[Connection]) -> Connection:
+        """A new connection, ready for a request. Raises OSError, and ValueError for a host name that none can have."""
+
+        def made() -> Connection:
+            return Connection(lines)
+
+        if self.proxy is None:
+            return await open_direct(self.host, self.port, tls, made)
+        near = tls if self.proxy.tls else None
+        if not self.tls:
+            return await open_direct(self.proxy.host, self.proxy.port, near, made)
+        assert tls is not None
+        return await open_tunnel(self.proxy, near, self.host, self.port, tls, made)

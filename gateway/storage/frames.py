@@ -1,0 +1,246 @@
+"""Frames of the journal: what an opening and a closing look like as bytes, and how they are found again in damage.
+
+    magic (4) | version (1) | kind (1) | length of payload (4) | crc32 (4) | payload
+
+The checksum is that of the payload, begun with version, kind and length instead of 0, so that it holds for them too.
+The magic is not UTF-8 and a payload of ours is, so no payload can pass for the head of a frame: after damage, the
+next magic whose checksum holds is the next frame. The payload is JSON, the fields of the core's dataclasses in their
+order. A field may be added at the end of a dataclass if it has a default; every other change is a new `VERSION`.
+
+Knows nothing of files.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
+from zlib import crc32
+
+import orjson
+
+from gateway.core.calls import Attempt, AttemptOpened, CallFacts, CallRecord, Charge, End, Timings
+from gateway.core.usage import Basis, Usage
+
+VERSION = 1
+KNOWN_VERSIONS = frozenset({VERSION})
+"""What this release replays. Frames of any other version are left to a release that knows them."""
+
+MAGIC = b"\xf7TK\xfe"
+OPENING = b"o"
+CLOSING = b"c"
+
+FRAME_MAX = 64 * 1024
+"""Bytes; no frame is longer."""
+OPENING_MAX = 4 * 1024
+"""Bytes; no opening frame is longer."""
+MAX_ATTEMPTS = 15
+"""Of one call: its closing frame fits `FRAME_MAX`."""
+
+_HEADER = struct.Struct(">4sBcII")
+
+_OF_CALL = 4 * 1024
+_OF_ATTEMPT = 4 * 1024
+_CLIPS = (1024, 256, 64, 16)
+"""Bytes that an over-long frame leaves to each of its texts, tried in turn. JSON writes a byte as six at most, so at
+the last of them every field of a call fits `_OF_CALL` and every field of an attempt `_OF_ATTEMPT`."""
+
+_Clipped = TypeVar("_Clipped", CallFacts, AttemptOpened, Attempt, CallRecord)
+
+
+def closing_room(attempts: int) -> int:
+    """Bytes that the closing frame of a call with so many attempts may take, at most."""
+    return _OF_CALL + _OF_ATTEMPT * attempts
+
+
+class Frame(NamedTuple):
+    """A frame whose checksum holds, and where it lies in the bytes that were searched."""
+
+    start: int
+    end: int
+    version: int
+    kind: bytes
+    payload: bytes
+
+
+class Unreadable(ValueError):
+    """The checksum of a frame holds, yet this release cannot make sense of it."""
+
+
+def _in_order(of: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(field.name for field in fields(of)))
+
+
+_facts, _usage, _charge, _timings = (_in_order(of) for of in (CallFacts, Usage, Charge, Timings))
+_opened, _attempt, _record = (_in_order(of) for of in (AttemptOpened, Attempt, CallRecord))
+
+_NAMES = [field.name for field in fields(Attempt)]
+_AT_END, _AT_USAGE, _AT_BASIS, _AT_CHARGES = (_NAMES.index(n) for n in ("end", "usage", "usage_basis", "charges"))
+
+
+# --- bytes from values ----------------------------------------------------------------------------------------------
+
+
+def encode_opening(opened: AttemptOpened) -> bytes:
+    """The frame of an attempt's begin, of `OPENING_MAX` bytes at most; over-long texts are clipped."""
+    frame = _opening_frame(opened)
+    for limit in _CLIPS:
+        if len(frame) <= OPENING_MAX:
+            break
+        call = _clipped_facts(opened.call, limit)
+        frame = _opening_frame(_clipped(replace(opened, call=call), limit, "target", "provider", "price_book"))
+    return _within(frame, OPENING_MAX)
+
+
+def encode_closing(record: CallRecord, room: int) -> bytes:
+    """The frame of a call's end, of `room` bytes at most; over-long texts are clipped.
+
+    A provider's usage object that is too long becomes `{"too_long": its length}`: half a JSON object is none.
+    """
+    frame = _closing_frame(record)
+    for limit in _CLIPS:
+        if len(frame) <= room:
+            break
+        frame = _closing_frame(_clipped_record(record, limit))
+    return _within(frame, room)
+
+
+def _opening_frame(opened: AttemptOpened) -> bytes:
+    call, *rest = _opened(opened)
+    return _frame(OPENING, (_facts(call), *rest))
+
+
+def _closing_frame(record: CallRecord) -> bytes:
+    facts, end, status, error, attempts, timings, *rest = _record(record)
+    rows = [_attempt_row(attempt) for attempt in attempts]
+    return _frame(CLOSING, (_facts(facts), end, status, error, rows, _timings(timings), *rest))
+
+
+def _attempt_row(attempt: Attempt) -> list[Any]:
+    row = list(_attempt(attempt))
+    row[_AT_USAGE] = _usage(attempt.usage)
+    row[_AT_CHARGES] = [_charge(charge) for charge in attempt.charges]
+    return row
+
+
+def _frame(kind: bytes, values: Sequence[Any]) -> bytes:
+    try:
+        payload = orjson.dumps(values, default=dict)
+    except TypeError:
+        # A lone surrogate or an integer beyond 64 bits, both out of somebody else's JSON: the standard library keeps
+        # them exactly. The blank in front, which JSON allows, tells the reader to use it too.
+        payload = b" " + json.dumps(values, default=dict, separators=(",", ":")).encode()
+    length = len(payload)
+    return _HEADER.pack(MAGIC, VERSION, kind, length, crc32(payload, _seed(VERSION, kind, length))) + payload
+
+
+def _seed(version: int, kind: bytes, length: int) -> int:
+    return version << 24 ^ kind[0] << 16 ^ length
+
+
+def _within(frame: bytes, room: int) -> bytes:
+    if len(frame) > min(room, FRAME_MAX):
+        raise ValueError(f"a frame of {len(frame)} bytes, its texts clipped, does not fit {min(room, FRAME_MAX)}")
+    return frame
+
+
+def _clipped_record(record: CallRecord, limit: int) -> CallRecord:
+    attempts = tuple(_clipped_attempt(attempt, limit) for attempt in record.attempts)
+    facts = _clipped_facts(record.facts, limit)
+    return _clipped(replace(record, facts=facts, attempts=attempts), limit, "error", "cache")
+
+
+def _clipped_facts(facts: CallFacts, limit: int) -> CallFacts:
+    labels = dict(list(facts.labels.items())[: limit // 4])
+    short = replace(facts, labels={_clip(name, limit): _clip(value, limit) for name, value in labels.items()})
+    return _clipped(short, limit, "path", "key_id", "key", "team", "session", "end_user", "model")
+
+
+def _clipped_attempt(attempt: Attempt, limit: int) -> Attempt:
+    raw = attempt.raw_usage
+    if raw is not None and len(raw) > limit:
+        raw = f'{{"too_long": {len(raw)}}}'
+    names = ("target", "provider", "error", "tokenizer", "unpriced_because", "price_book", "upstream_request_id")
+    return _clipped(replace(attempt, raw_usage=raw), limit, *names)
+
+
+def _clipped(value: _Clipped, limit: int, *names: str) -> _Clipped:
+    texts: dict[str, Any] = {name: _clip(text, limit) for name in names if (text := getattr(value, name)) is not None}
+    return replace(value, **texts)
+
+
+def _clip(text: str, limit: int) -> str:
+    whole = text.encode(errors="surrogatepass")
+    return text if len(whole) <= limit else whole[: limit - 3].decode(errors="ignore") + "…"
+
+
+# --- values from bytes ----------------------------------------------------------------------------------------------
+
+
+def frames_in(data: bytes) -> Iterator[Frame]:
+    """Every whole frame in these bytes whose checksum holds, in order, whatever lies between them."""
+    position = data.find(MAGIC)
+    while position >= 0:
+        frame = _frame_at(data, position)
+        if frame is not None:
+            yield frame
+        position = data.find(MAGIC, frame.end if frame else position + 1)
+
+
+def _frame_at(data: bytes, start: int) -> Frame | None:
+    body = start + _HEADER.size
+    if body > len(data):
+        return None
+    _, version, kind, length, checksum = _HEADER.unpack_from(data, start)
+    end = body + length
+    # Of no payload at all the checksum is what it began with: zeros behind a magic would pass for a frame.
+    if not length or end > len(data) or end - start > FRAME_MAX:
+        return None
+    payload = data[body:end]
+    if crc32(payload, _seed(version, kind, length)) != checksum:
+        return None
+    return Frame(start, end, version, kind, payload)
+
+
+def decode_opening(payload: bytes) -> AttemptOpened:
+    """Raises `Unreadable`."""
+    try:
+        call, *rest = _load(payload)
+        return AttemptOpened(CallFacts(*call), *rest)
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"not an opening frame: {error}") from error
+
+
+def decode_closing(payload: bytes) -> CallRecord:
+    """Raises `Unreadable`."""
+    try:
+        facts, end, status, error, rows, timings, *rest = _load(payload)
+        attempts = tuple(_attempt_of(row) for row in rows)
+        return CallRecord(CallFacts(*facts), _ENDS[end], status, error, attempts, Timings(*timings), *rest)
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise Unreadable(f"not a closing frame: {error}") from error
+
+
+def call_id(payload: bytes) -> str:
+    """Of which call a frame of either kind speaks. Raises `Unreadable`."""
+    try:
+        return str(_load(payload)[0][0])
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise Unreadable(f"not a frame of a call: {error}") from error
+
+
+def _load(payload: bytes) -> Any:
+    return json.loads(payload) if payload.startswith(b" ") else orjson.loads(payload)
+
+
+_ENDS = {str(end): end for end in End}
+_BASES = {str(basis): basis for basis in Basis}
+
+
+def _attempt_of(row: list[Any]) -> Attempt:
+    row[_AT_END] = _ENDS[row[_AT_END]]
+    row[_AT_USAGE] = Usage(*row[_AT_USAGE])
+    row[_AT_BASIS] = _BASES[row[_AT_BASIS]]
+    row[_AT_CHARGES] = tuple(Charge(*charge) for charge in row[_AT_CHARGES])
+    return Attempt(*row)

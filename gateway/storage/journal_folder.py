@@ -1,0 +1,111 @@
+"""The folder of all journals: one directory per process, owned by whoever holds the lock in it.
+
+    FOLDER/<journal id>/{lock, 00000001.seg, …}    a journal; its owner lives as long as the lock is held
+    FOLDER/<journal id>.v<N>/…                     segments with frames of version N, kept for a release that knows it
+    FOLDER/.<anything>                             being made or being deleted; nobody else's business
+
+Knows nothing of what is in a segment.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from gateway.core.errors import Fault, Kind
+from gateway.storage.frames import KNOWN_VERSIONS
+from gateway.storage.segments import bytes_in
+
+_LOCK = "lock"
+_LEAVING = ".gone-"
+
+
+class Lock:
+    """The right to a journal, held by an open file: it ends with the process, however that ends.
+
+    A child that is forked, not spawned, shares it and would keep a dead journal from being replayed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Raises `Fault` (conflict) if somebody else holds it, (not found) if the directory is gone."""
+        path = directory / _LOCK
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _gone(directory) from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(self._fd, 32, 0).decode(errors="replace") or "unknown"
+            os.close(self._fd)
+            raise Fault(
+                Kind.CONFLICT,
+                f"the journal {directory} is in use by process {owner}",
+                hint="every process writes its own; stop that one, and its journal is replayed by the next that starts",
+            ) from None
+        if not path.exists():  # its owner deleted it between the two steps above
+            self.release()
+            raise _gone(directory)
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def _gone(directory: Path) -> Fault:
+    return Fault(Kind.NOT_FOUND, f"there is no journal {directory}")
+
+
+def new_journal_id() -> str:
+    """Unique among all processes of all machines; sorts by time."""
+    return f"{time.time_ns() // 1_000_000:012x}-{secrets.token_hex(6)}"
+
+
+def make_directory(directory: Path) -> Lock:
+    """A new journal's directory, locked before anybody can see it. Raises `OSError`."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    hidden = directory.with_name(f".{directory.name}")
+    hidden.mkdir(mode=0o700)
+    lock = Lock(hidden)
+    hidden.rename(directory)
+    return lock
+
+
+def delete_directory(directory: Path) -> None:
+    """A shipped journal disappears at once, so that nobody finds half of it."""
+    leaving = directory.with_name(f"{_LEAVING}{directory.name}")
+    directory.rename(leaving)
+    shutil.rmtree(leaving, ignore_errors=True)  # what stays is swept by the next `sweep`
+
+
+def sweep(folder: Path) -> None:
+    """Finish deletions that a crash cut short."""
+    for leaving in folder.glob(f"{_LEAVING}*"):
+        shutil.rmtree(leaving, ignore_errors=True)  # another process may be at it as well
+
+
+def journals(folder: Path) -> list[Path]:
+    """Every journal this release can replay, live or dead, oldest first."""
+    found: list[Path] = []
+    with contextlib.suppress(FileNotFoundError):  # no journal was ever written here
+        found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in found if (version := _kept_version(path)) is None or version in KNOWN_VERSIONS]
+
+
+def bytes_of(folder: Path) -> int:
+    """What all of them take on disk."""
+    return sum(bytes_in(directory) for directory in journals(folder))
+
+
+def kept_aside(directory: Path, version: int) -> Path:
+    """Where a journal's segments wait for a release that knows frames of this version."""
+    return directory.with_name(f"{directory.name.partition('.')[0]}.v{version}")
+
+
+def _kept_version(directory: Path) -> int | None:
+    suffix = directory.suffix.removeprefix(".v")
+    return int(suffix) if suffix.isdigit() else None

@@ -1,0 +1,155 @@
+"""The ledger in SQL: calls, attempts, charges and the rollups over them, appended exactly once.
+
+Append-only: no row of a call is ever changed here. Knows of a journal its id and its mark only.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+
+from gateway.core.calls import CallRecord
+from gateway.core.errors import Fault, Kind
+from gateway.storage.bulk import BulkInsert, BulkStatement
+from gateway.storage.clock import wall_clock_us
+from gateway.storage.dead_letters import DeadLetters
+from gateway.storage.engine import Database, ReadSession, Rows, WriteSession
+from gateway.storage.journal_reader import Mark
+from gateway.storage.ledger_rows import CALL_COLUMNS, LedgerRows, mended, rows_of
+from gateway.storage.rollup_rows import (
+    ROLLUP_COLUMNS,
+    Rollups,
+    add_up,
+    figure_reader,
+    merge_stored,
+    rollup_row,
+    select_rollups,
+    upsert_rollups,
+)
+from gateway.storage.tables import attempts, calls, charges, journal_marks
+
+# What says that a row is at fault. Everything else (locked, full, damaged) is the database's state, and passes.
+_REFUSALS = (IntegrityError, DataError, InterfaceError, ProgrammingError, ValueError, TypeError, OverflowError)
+
+_KEYS_AT_ONCE = 4000
+"""SQLite takes 32,766 parameters in one statement; the key of a rollup has eight."""
+
+_CALLS = BulkInsert(insert(calls), CALL_COLUMNS)
+_ATTEMPTS = BulkInsert(insert(attempts), attempts.c.keys())
+_CHARGES = BulkInsert(insert(charges), charges.c.keys())
+_ROLLUPS = BulkInsert(upsert_rollups(), ROLLUP_COLUMNS)
+_read_figures = figure_reader(CALL_COLUMNS)
+
+
+class Ledger:
+    """Appends batches of ended calls; each batch is one transaction together with the journal's mark."""
+
+    def __init__(self, db: Database, dead_letters: DeadLetters, now_us: Callable[[], int] = wall_clock_us) -> None:
+        self._db = db
+        self._dead_letters = dead_letters
+        self._now_us = now_us
+
+    @property
+    def dead_letters(self) -> int:
+        """How many calls SQL has refused for good."""
+        return self._dead_letters.count
+
+    async def mark(self, journal_id: str) -> Mark:
+        """How far a journal has been taken over; its very begin if nothing was. Raises `Fault` (unavailable)."""
+        statement = select(journal_marks.c.segment, journal_marks.c.offset).where(journal_marks.c.journal == journal_id)
+        async with self._db.read() as session:
+            row = await session.first(statement)
+        return Mark() if row is None else Mark(row.segment, row.offset)
+
+    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> int:
+        """Take over calls and move the journal's mark, in one transaction; how many calls were new.
+
+        A call whose id the ledger has already is passed over. A call that SQL refuses goes to the dead letters and
+        holds nobody up. Raises `Fault` (unavailable) if the database fails; then nothing has happened.
+        """
+        fresh = list({record.facts.id: record for record in records}.values())
+        refused: list[tuple[CallRecord, str]] = []
+        async with self._db.write() as session:
+            try:
+                async with session.savepoint():
+                    await _add(session, fresh, rows_of)
+            except _REFUSALS:
+                # Some are known already, or one is at fault: which one shows when each is tried alone.
+                fresh = await _not_yet_known(session, fresh)
+                refused = await _add_each(session, fresh)
+            await _move(session, journal_id, mark)
+            if refused:
+                await self._bury(refused)
+        return len(fresh) - len(refused)
+
+    async def forget(self, journal_id: str) -> None:
+        """Drop the mark of a journal that is gone. Raises `Fault` (unavailable)."""
+        async with self._db.write() as session:
+            await session.run(delete(journal_marks).where(journal_marks.c.journal == journal_id))
+
+    async def _bury(self, refused: Sequence[tuple[CallRecord, str]]) -> None:
+        # Before the commit: twice in the file after a crash between the two is better than nowhere.
+        try:
+            await asyncio.to_thread(self._dead_letters.add, refused, self._now_us())
+        except OSError as error:
+            raise Fault(Kind.UNAVAILABLE, f"{self._dead_letters.path} cannot be written: {error}") from error
+
+
+async def _add(
+    session: WriteSession, records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
+) -> None:
+    """Rows and sums of calls that the ledger does not have. Whatever takes long is done in another thread."""
+    if not records:
+        return
+    statements, rollups = await asyncio.to_thread(_prepare, records, rows_from)
+    await session.run_bulk(statements)
+    stored = await _stored(session, rollups)
+    await session.run_bulk(await asyncio.to_thread(_merge, rollups, stored))
+
+
+def _prepare(
+    records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
+) -> tuple[list[BulkStatement], Rollups]:
+    rows = rows_from(records)
+    statements = [*_CALLS.of(rows.calls), *_ATTEMPTS.of(rows.attempts), *_CHARGES.of(rows.charges)]
+    return statements, add_up(rows.calls, _read_figures)
+
+
+async def _stored(session: ReadSession, rollups: Rollups) -> Rows:
+    """The rollups of the same keys; nobody else writes them while this transaction lasts."""
+    keys = list(rollups)
+    chunks = [keys[start : start + _KEYS_AT_ONCE] for start in range(0, len(keys), _KEYS_AT_ONCE)]
+    return [row for chunk in chunks for row in await session.all(select_rollups(chunk))]
+
+
+def _merge(rollups: Rollups, stored: Rows) -> list[BulkStatement]:
+    merge_stored(rollups, stored)
+    return _ROLLUPS.of([rollup_row(key, sums) for key, sums in rollups.items()])
+
+
+async def _not_yet_known(session: ReadSession, records: Sequence[CallRecord]) -> list[CallRecord]:
+    known: set[str] = set()
+    for start in range(0, len(records), _KEYS_AT_ONCE):
+        ids = [record.facts.id for record in records[start : start + _KEYS_AT_ONCE]]
+        known.update(row.id for row in await session.all(select(calls.c.id).where(calls.c.id.in_(ids))))
+    return [record for record in records if record.facts.id not in known]
+
+
+async def _add_each(session: WriteSession, records: Sequence[CallRecord]) -> list[tuple[CallRecord, str]]:
+    """Add one by one; those that were refused, with the reasons."""
+    refused: list[tuple[CallRecord, str]] = []
+    for record in records:
+        try:
+            async with session.savepoint():
+                await _add(session, [record], lambda records: mended(rows_of(records)))
+        except _REFUSALS as error:
+            refused.append((record, f"{type(error).__name__}: {getattr(error, 'orig', error)}"))
+    return refused
+
+
+async def _move(session: WriteSession, journal_id: str, mark: Mark) -> None:
+    place = {"segment": mark.segment, "offset": mark.offset}
+    moved = insert(journal_marks).values(journal=journal_id, **place)
+    await session.run(moved.on_conflict_do_update(index_elements=["journal"], set_=place))

@@ -1,0 +1,190 @@
+"""What was spent and what happened, read from the ledger. Never writes; has a time limit, so that it starves nobody.
+
+Sums take whole hours from the rollups and the rest from the calls themselves, in one view of the database and with
+one accumulator: for any period they equal the sum of its calls.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from sqlalchemy import Select, func, select
+
+from gateway.core.errors import Fault, Kind
+from gateway.storage.engine import Database, ReadSession
+from gateway.storage.moments import Interval
+from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.rollup_rows import FIGURE_COLUMNS, HOUR_US, add_up, figure_reader, stored_rollup
+from gateway.storage.stored_calls import StoredCall, stored_attempt, stored_call
+from gateway.storage.tables import DIMENSIONS, attempts, calls, charges, rollups_hourly
+from gateway.storage.usage_report import Sums, UsageReport, UsageRow
+
+__all__ = ["CallFilter", "Interval", "Reports", "StoredCall", "UsageReport", "UsageRow"]
+
+_read_figures = figure_reader(FIGURE_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls are wanted; null: any. Times are microseconds UTC of a call's start, `until_us` excluded."""
+
+    key: str | None = None
+    team: str | None = None
+    model: str | None = None
+    target: str | None = None
+    provider: str | None = None
+    path: str | None = None
+    end: str | None = None
+    session: str | None = None
+    status: int | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+    def narrow(self, statement: Select[Any]) -> Select[Any]:
+        """The same selection of `calls`, of wanted ones only."""
+        for field in fields(self):
+            wanted = getattr(self, field.name)
+            if wanted is None:
+                continue
+            if field.name == "since_us":
+                statement = statement.where(calls.c.started_us >= wanted)
+            elif field.name == "until_us":
+                statement = statement.where(calls.c.started_us < wanted)
+            else:
+                statement = statement.where(calls.c[field.name] == wanted)
+        return statement
+
+
+ANY_CALL = CallFilter()
+
+
+class Reports:
+    """`time_limit`: seconds after which a query gives up with a `Fault` (timeout)."""
+
+    def __init__(self, db: Database, time_limit: float = 30.0) -> None:
+        self._db = db
+        self._time_limit = time_limit
+
+    async def calls(
+        self, wanted: CallFilter = ANY_CALL, limit: int = 50, cursor: str | None = None
+    ) -> Page[StoredCall]:
+        """Newest first, without attempts. Raises `Fault` (invalid) on a foreign cursor."""
+        newest_first = (calls.c.started_us.desc(), calls.c.seq.desc())
+        statement = wanted.narrow(select(calls)).order_by(*newest_first).limit(limit + 1)
+        if cursor is not None:
+            started_us, seq = read_cursor(cursor, 2)
+            before = (calls.c.started_us < started_us) | ((calls.c.started_us == started_us) & (calls.c.seq < seq))
+            # The first condition is implied by the second; the index understands only the first.
+            statement = statement.where(calls.c.started_us <= started_us, before)
+        async with self._db.read(self._time_limit) as session:
+            rows, more = cut_page(await session.all(statement), limit)
+        following = write_cursor(rows[-1].started_us, rows[-1].seq) if more else None
+        return Page([stored_call(row) for row in rows], following)
+
+    async def call(self, call_id: str) -> StoredCall | None:
+        """One call with its attempts and charges; None if the ledger has none of this id."""
+        async with self._db.read(self._time_limit) as session:
+            row = await session.first(select(calls).where(calls.c.id == call_id))
+            if row is None:
+                return None
+            of_call = attempts.c.call_id == call_id
+            tried = await session.all(select(attempts).where(of_call).order_by(attempts.c.attempt))
+            charged = await session.all(select(charges).where(charges.c.call_id == call_id))
+        by_attempt = [[charge for charge in charged if charge.attempt == attempt.attempt] for attempt in tried]
+        return stored_call(row, tuple(map(stored_attempt, tried, by_attempt)))
+
+    async def calls_after(self, seq: int, wanted: CallFilter = ANY_CALL, limit: int = 100) -> list[StoredCall]:
+        """What reached the ledger after `seq`, in that order, without attempts: for following along."""
+        statement = wanted.narrow(select(calls)).where(calls.c.seq > seq).order_by(calls.c.seq).limit(limit)
+        async with self._db.read(self._time_limit) as session:
+            return [stored_call(row) for row in await session.all(statement)]
+
+    async def last_seq(self) -> int:
+        """The last `seq` given; 0 while the ledger is empty."""
+        async with self._db.read(self._time_limit) as session:
+            seq = await session.scalar(select(calls.c.seq).order_by(calls.c.seq.desc()).limit(1))
+        return seq or 0
+
+    async def usage(
+        self,
+        group_by: Sequence[str],
+        since_us: int,
+        until_us: int,
+        interval: Interval | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> UsageReport:
+        """Sums of the calls that started in [since, until), by the dimensions of `tables.DIMENSIONS`.
+
+        `where` narrows by dimension; empty text means the calls that have none. Raises `Fault` (invalid) for an
+        unknown dimension or interval, or a period that ends before it starts.
+        """
+        where = where or {}
+        _require_dimensions(group_by, "group_by")
+        for name in where:
+            _require_dimensions([name], name)
+        if interval is not None and interval not in get_args(Interval):
+            raise Fault(Kind.INVALID, f"{interval} is not an interval", hint="hour, day or month", param="interval")
+        if until_us < since_us:
+            raise Fault(Kind.INVALID, "the period ends before it starts", param="until")
+        sums = Sums(group_by, interval)
+        async with self._db.read(self._time_limit) as session:
+            await _sum_up(session, sums, since_us, until_us, where)
+        return sums.report()
+
+
+def _require_dimensions(names: Sequence[str], param: str) -> None:
+    for name in names:
+        if name not in DIMENSIONS:
+            raise Fault(Kind.INVALID, f"{name} is not a dimension", hint=f"one of {', '.join(DIMENSIONS)}", param=param)
+
+
+async def _sum_up(session: ReadSession, sums: Sums, since_us: int, until_us: int, where: Mapping[str, str]) -> None:
+    """Whole hours from the rollups, parts of an hour from the calls."""
+    first, last = -(-since_us // HOUR_US) * HOUR_US, until_us // HOUR_US * HOUR_US
+    if first > last:
+        await _sum_calls(session, sums, since_us, until_us, where)
+        return
+    # An hour cut off where nothing was is a whole hour: a report until now need not read the last hour's calls.
+    if since_us < first and not await _any_call(session, first - HOUR_US, since_us):
+        since_us = first = first - HOUR_US
+    if last < until_us and not await _any_call(session, until_us, last + HOUR_US):
+        until_us = last = last + HOUR_US
+    await _sum_calls(session, sums, since_us, first, where)
+    await _sum_rollups(session, sums, first, last, where)
+    await _sum_calls(session, sums, last, until_us, where)
+
+
+async def _any_call(session: ReadSession, since_us: int, until_us: int) -> bool:
+    statement = select(calls.c.seq).where(calls.c.started_us >= since_us, calls.c.started_us < until_us).limit(1)
+    return await session.first(statement) is not None
+
+
+async def _sum_calls(session: ReadSession, sums: Sums, since_us: int, until_us: int, where: Mapping[str, str]) -> None:
+    if since_us >= until_us:
+        return
+    statement = select(*(calls.c[name] for name in FIGURE_COLUMNS)).where(
+        calls.c.started_us >= since_us,
+        calls.c.started_us < until_us,
+        *(func.coalesce(calls.c[name], "") == value for name, value in where.items()),
+    )
+    async for rows in session.chunks(statement):
+        for key, rollup in (await asyncio.to_thread(add_up, rows, _read_figures)).items():
+            sums.add(key, rollup)
+
+
+async def _sum_rollups(
+    session: ReadSession, sums: Sums, since_us: int, until_us: int, where: Mapping[str, str]
+) -> None:
+    statement = select(rollups_hourly).where(
+        rollups_hourly.c.hour_us >= since_us,
+        rollups_hourly.c.hour_us < until_us,
+        *(rollups_hourly.c[name] == value for name, value in where.items()),
+    )
+    async for rows in session.chunks(statement):
+        await asyncio.to_thread(_merge, sums, rows)
+
+
+def _merge(sums: Sums, rows: Sequence[Any]) -> None:
+    for row in rows:
+        sums.add(*stored_rollup(row))

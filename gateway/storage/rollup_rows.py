@@ -1,0 +1,132 @@
+"""Rows of `calls` as figures to sum, and sums as rows of `rollups_hourly`.
+
+The ledger, as it writes, and the reports, as they read, take a call's figures from the same columns.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import Select, select, tuple_
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from gateway.core.rollups import Figures, Rollup
+from gateway.core.sketch import Sketch
+from gateway.core.usage import BUCKETS
+from gateway.storage.bulk import Values
+from gateway.storage.tables import DIMENSIONS, rollups_hourly
+
+HOUR_US = 3_600_000_000
+"""Microseconds of an hour."""
+
+_PLAIN_FIGURES = (
+    "usage_basis", "cost_nano", "cost_at_least_nano", "avoided_nano", "reserve_nano",
+    "ttft_ms", "itl_p50_ms", "duration_ms", "output_tokens_per_second",
+)  # fmt: skip
+FIGURE_COLUMNS = ("started_us", *DIMENSIONS, "attempts", *BUCKETS, *_PLAIN_FIGURES)
+"""The columns of `calls` that matter to the sums."""
+
+ROLLUP_COLUMNS = tuple(rollups_hourly.c.keys())
+_KEY_COLUMNS = ("hour_us", *DIMENSIONS)
+_CALLS_AT = len(_KEY_COLUMNS)
+_COUNTS_AT = ROLLUP_COLUMNS.index(BUCKETS[0])
+_SUMS_AT = _COUNTS_AT + len(BUCKETS)
+
+Group: TypeAlias = tuple[str, ...]
+"""Values of `DIMENSIONS`; empty text where a call has none, for in SQL null is never the same as null."""
+
+
+class RollupKey(NamedTuple):
+    """What a row of `rollups_hourly` is of."""
+
+    hour_us: int
+    group: Group
+
+
+Rollups: TypeAlias = dict[RollupKey, Rollup]
+
+
+def figure_reader(columns: Sequence[str]) -> Callable[[Sequence[Any]], tuple[RollupKey, Figures]]:
+    """How to take rollup key and figures out of rows of `calls` that have these columns."""
+    at = {name: place for place, name in enumerate(columns)}
+    started, end, tried = at["started_us"], at["end"], at["attempts"]
+    group_of = itemgetter(*(at[name] for name in DIMENSIONS))
+    usage_of = itemgetter(*(at[name] for name in BUCKETS))
+    plain_of = itemgetter(*(at[name] for name in _PLAIN_FIGURES))
+
+    def read(row: Sequence[Any]) -> tuple[RollupKey, Figures]:
+        started_us = row[started]
+        group = tuple([value or "" for value in group_of(row)])
+        figures = Figures(row[end], row[tried], usage_of(row), *plain_of(row))
+        return RollupKey(started_us - started_us % HOUR_US, group), figures
+
+    return read
+
+
+def add_up(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], tuple[RollupKey, Figures]]) -> Rollups:
+    """The hourly sums of rows of `calls`."""
+    rollups: Rollups = {}
+    for row in rows:
+        key, figures = read(row)
+        rollup = rollups.get(key)
+        if rollup is None:
+            rollup = rollups[key] = Rollup()
+        rollup.add(figures)
+    return rollups
+
+
+def merge_stored(rollups: Rollups, stored: Iterable[Sequence[Any]]) -> None:
+    """Add what the database has under the same keys, as values of `ROLLUP_COLUMNS`."""
+    for row in stored:
+        key, sums = stored_rollup(row)
+        # The few into the many: a stored sketch has more bins than a batch fills.
+        sums.merge(rollups[key])
+        rollups[key] = sums
+
+
+def rollup_row(key: RollupKey, sums: Rollup) -> Values:
+    """Values of `ROLLUP_COLUMNS`."""
+    return (
+        key.hour_us,
+        *key.group,
+        sums.calls,
+        sums.attempts,
+        sums.errors,
+        *sums.counts,
+        sums.cost_nano,
+        sums.cost_at_least_nano,
+        sums.avoided_nano,
+        sums.reserve_nano,
+        sums.unpriced_calls,
+        sums.estimated_calls,
+        sums.generated_tokens,
+        sums.generation_us,
+        *(sketch.to_bytes() if sketch.count else None for sketch in (sums.ttft_ms, sums.itl_ms, sums.duration_ms)),
+    )
+
+
+def stored_rollup(row: Sequence[Any]) -> tuple[RollupKey, Rollup]:
+    """Key and sums from values of `ROLLUP_COLUMNS`."""
+    calls, attempts, errors = row[_CALLS_AT:_COUNTS_AT]
+    *plain, ttft, itl, duration = row[_SUMS_AT:]
+    counts = list(row[_COUNTS_AT:_SUMS_AT])
+    sums = Rollup(calls, attempts, errors, counts, *plain)
+    sums.ttft_ms, sums.itl_ms, sums.duration_ms = map(_sketch, (ttft, itl, duration))
+    return RollupKey(row[0], tuple(row[1:_CALLS_AT])), sums
+
+
+def _sketch(data: bytes | None) -> Sketch:
+    return Sketch() if data is None else Sketch.from_bytes(data)
+
+
+def upsert_rollups() -> Insert:
+    """Puts values of `ROLLUP_COLUMNS` in the place of the row with the same key."""
+    statement = insert(rollups_hourly)
+    measures = {name: statement.excluded[name] for name in ROLLUP_COLUMNS if name not in _KEY_COLUMNS}
+    return statement.on_conflict_do_update(index_elements=_KEY_COLUMNS, set_=measures)
+
+
+def select_rollups(keys: Iterable[RollupKey]) -> Select[Any]:
+    """The rows with these keys."""
+    columns = tuple_(*(rollups_hourly.c[name] for name in _KEY_COLUMNS))
+    return select(rollups_hourly).where(columns.in_([(key.hour_us, *key.group) for key in keys]))

@@ -1,0 +1,188 @@
+"""The tables, public as `docs/schema.md` tells them. Changed only together with a migration and a note.
+
+Only `storage` and `migrations` know them. No foreign key leads to `keys`: a row outlives the key it was made with.
+"""
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, PrimaryKeyConstraint, Table, Text
+
+from gateway.storage.columns import measured, number, serial, sketch, usage_buckets, words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+DIMENSIONS = ("key", "team", "model", "target", "provider", "path", "end")
+"""What calls are summed by, besides the hour; columns of `calls` and of `rollups_hourly`."""
+
+TIMINGS = (
+    "overhead_ms",
+    "connect_ms",
+    "ttft_ms",
+    "first_reasoning_ms",
+    "duration_ms",
+    "itl_p50_ms",
+    "itl_p95_ms",
+    "itl_max_ms",
+    "output_tokens_per_second",
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    serial("seq"),
+    Column("id", Text, nullable=False, unique=True),
+    number("started_us", nullable=False),
+    number("ended_us"),
+    words("path", nullable=False),
+    words("key_id"),
+    words("key"),
+    words("team"),
+    words("labels", nullable=False),
+    words("session"),
+    words("end_user"),
+    words("model"),
+    words("target"),
+    words("provider"),
+    Column("stream", Boolean, nullable=False),
+    words("end", nullable=False),
+    number("status"),
+    words("error"),
+    words("cache", nullable=False),
+    number("attempts", nullable=False),
+    *usage_buckets(),
+    words("usage_basis", nullable=False),
+    number("cost_nano"),
+    number("cost_at_least_nano"),
+    number("avoided_nano", nullable=False),
+    number("reserve_nano", nullable=False),
+    number("held_nano", nullable=False),
+    words("price_book"),
+    *(measured(name) for name in TIMINGS),
+)
+Index(None, calls.c.started_us)
+Index(None, calls.c.session, sqlite_where=calls.c.session.is_not(None), postgresql_where=calls.c.session.is_not(None))
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("call_id", Text, ForeignKey(calls.c.id), nullable=False),
+    number("attempt", nullable=False),
+    words("target", nullable=False),
+    words("provider", nullable=False),
+    words("end", nullable=False),
+    number("started_us", nullable=False),
+    number("status"),
+    words("error"),
+    measured("duration_ms"),
+    *usage_buckets(),
+    words("usage_basis", nullable=False),
+    words("tokenizer"),
+    words("raw_usage"),
+    number("cost_nano"),
+    number("cost_at_least_nano"),
+    number("provider_cost_nano"),
+    words("unpriced_because"),
+    words("price_book"),
+    words("upstream_request_id"),
+    PrimaryKeyConstraint("call_id", "attempt"),
+    sqlite_with_rowid=False,
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("call_id", Text, ForeignKey(calls.c.id), nullable=False),
+    number("attempt", nullable=False),
+    words("bucket", nullable=False),
+    number("quantity", nullable=False),
+    words("usd_per_million", nullable=False),
+    number("amount_nano", nullable=False),
+    PrimaryKeyConstraint("call_id", "attempt", "bucket"),
+    sqlite_with_rowid=False,
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    serial("id"),
+    Column("call_id", Text, ForeignKey(calls.c.id), nullable=False),
+    number("made_us", nullable=False),
+    words("actor", nullable=False),
+    words("reason", nullable=False),
+    number("delta_nano", nullable=False),
+    words("price_book"),
+)
+
+rollups_hourly = Table(
+    "rollups_hourly",
+    metadata,
+    number("hour_us", nullable=False),
+    *(words(dimension, nullable=False) for dimension in DIMENSIONS),
+    number("calls", nullable=False),
+    number("attempts", nullable=False),
+    number("errors", nullable=False),
+    *usage_buckets(),
+    number("cost_nano"),
+    number("cost_at_least_nano"),
+    number("avoided_nano", nullable=False),
+    number("reserve_nano", nullable=False),
+    number("unpriced_calls", nullable=False),
+    number("estimated_calls", nullable=False),
+    number("generated_tokens", nullable=False),
+    number("generation_us", nullable=False),
+    sketch("ttft_ms"),
+    sketch("itl_ms"),
+    sketch("duration_ms"),
+    PrimaryKeyConstraint("hour_us", *DIMENSIONS),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    serial("number"),
+    Column("id", Text, nullable=False, unique=True),
+    words("name", nullable=False),
+    words("prefix", nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    number("created_us", nullable=False),
+    words("team"),
+    words("models"),
+    words("labels", nullable=False),
+    number("expires_us"),
+    number("revoked_us"),
+    words("old_digest"),
+    number("old_digest_until_us"),
+)
+Index(
+    None,
+    keys.c.name,
+    unique=True,
+    sqlite_where=keys.c.revoked_us.is_(None),
+    postgresql_where=keys.c.revoked_us.is_(None),
+)
+
+journal_marks = Table(
+    "journal_marks",
+    metadata,
+    words("journal", primary_key=True),
+    number("segment", nullable=False),
+    number("offset", nullable=False),
+)
+
+revisions = Table("revisions", metadata, words("noun", primary_key=True), number("number", nullable=False))
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    serial("id"),
+    number("at_us", nullable=False),
+    words("actor", nullable=False),
+    words("action", nullable=False),
+    words("subject", nullable=False),
+    words("details", nullable=False),
+)

@@ -1,0 +1,64 @@
+"""`tollkeeper config check`."""
+
+from pathlib import Path
+
+from tests.cli.terminal import invoke, run
+
+SOUND = """\
+providers:
+  openai: {api_key: env:OPENAI_API_KEY}
+  gpu-box: {kind: vllm, base_url: "http://10.0.0.5:8000/v1"}
+models:
+  fast: {targets: [openai/gpt-4o-mini, gpu-box/llama-3-8b]}
+prices:
+  gpu-box/llama-3-8b: {usd_per_million: {input: 0.05, output: 0.20}}
+keys: {ci: {secret: env:CI_KEY, team: platform}}
+"""
+
+
+def test_a_sound_file_has_no_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text(SOUND)
+    told = invoke(tmp_path, "config", "check", "--config", str(file), OPENAI_API_KEY="sk-1", CI_KEY="tk-ci")
+
+    assert (told.exit_code, told.stdout, told.stderr) == (0, f"{file}: no mistakes\n", "")
+
+
+def test_a_secret_that_is_not_here_is_a_note_and_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text(SOUND)
+    told = invoke(tmp_path, "config", "check", "--config", str(file), OPENAI_API_KEY="sk-1")
+
+    assert told.exit_code == 0
+    assert told.stderr.startswith("Note: ")
+    assert "CI_KEY is not set" in told.stderr
+
+
+def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text("providers:\n  openai: {api_key: sk-live-1}\nbudgets: {}\nretries: {atempts: 3}\n")
+    told = run(tmp_path, "config", "check", "--config", str(file))
+    lines = told.stderr.splitlines()
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert len(lines) == 3
+    assert f"{file}:2: providers.openai.api_key" in lines[0]
+    assert "sk-live-1" not in told.stderr
+    assert f"{file}:3: budgets" in lines[1]
+    assert "not in this version" in lines[1]
+    assert "did you mean `attempts`?" in lines[2]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    told = invoke(tmp_path, "config", "check", "--config", str(tmp_path / "none.yaml"))
+
+    assert told.exit_code == 2
+    assert f"{tmp_path / 'none.yaml'}: cannot be read" in told.stderr
+
+
+def test_no_file_at_all_works(tmp_path: Path) -> None:
+    told = run(tmp_path, "config", "check", cwd=None)
+
+    assert told.returncode == 0
+    assert "no settings file" in told.stdout

@@ -1,0 +1,76 @@
+"""`tollkeeper db`."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.cli.terminal import invoke, run
+
+
+def key_names(data: Path) -> str:
+    return invoke(data, "key", "list").stdout
+
+
+def test_upgrade_makes_the_database_and_may_be_repeated(tmp_path: Path) -> None:
+    data = tmp_path / "not there yet"
+    before = invoke(data, "db", "current")
+    made = run(data, "db", "upgrade")
+    again = invoke(data, "db", "upgrade")
+    now = invoke(data, "db", "current")
+
+    assert (before.exit_code, before.stdout) == (0, "none: there is no database yet\n")
+    assert made.returncode == 0
+    assert made.stdout.startswith("upgraded from nothing to ")
+    assert again.stdout.endswith("as before\n")
+    assert now.stdout.strip() in made.stdout
+
+
+def test_check_finds_a_schema_that_departs_from_ours(tmp_path: Path) -> None:
+    assert invoke(tmp_path, "db", "check").exit_code == 1
+    invoke(tmp_path, "db", "upgrade")
+    assert invoke(tmp_path, "db", "check").exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "tollkeeper.db")) as db:
+        db.execute("ALTER TABLE keys DROP COLUMN team")
+        db.commit()
+    told = invoke(tmp_path, "db", "check")
+
+    assert told.exit_code == 1
+    assert "team" in told.stdout
+
+
+def test_a_backup_brings_back_what_was_there(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    invoke(tmp_path, "db", "upgrade")
+    invoke(tmp_path, "key", "create", "--name", "before")
+    assert run(tmp_path, "db", "backup", str(copy)).returncode == 0
+    invoke(tmp_path, "key", "create", "--name", "after")
+    told = run(tmp_path, "db", "restore", str(copy), "--yes")
+
+    assert told.returncode == 0, told.stderr
+    assert "before" in key_names(tmp_path)
+    assert "after" not in key_names(tmp_path)
+
+
+def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    invoke(tmp_path, "db", "upgrade")
+    invoke(tmp_path, "db", "backup", str(copy))
+    invoke(tmp_path, "key", "create", "--name", "precious")
+    again = invoke(tmp_path, "db", "backup", str(copy))
+    restored = invoke(tmp_path, "db", "restore", str(copy))
+
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    assert restored.exit_code == 1
+    assert "add --yes" in restored.stderr
+    assert "precious" in key_names(tmp_path)
+
+
+def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.db"
+    wrong.write_text("no database")
+
+    assert invoke(tmp_path, "db", "restore", str(tmp_path / "none.db")).exit_code == 1
+    assert invoke(tmp_path, "db", "restore", str(wrong)).exit_code == 2
+    assert invoke(tmp_path, "db", "backup", str(tmp_path / "copy.db")).exit_code == 1
+    assert invoke(tmp_path, "db", "backup").exit_code == 2

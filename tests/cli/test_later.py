@@ -1,0 +1,38 @@
+"""What comes with later versions is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import invoke
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        (("budget", "set", "x", "--limit", "500", "--window", "month"), "budgets"),
+        (("budget", "list"), "budgets"),
+        (("report", "--period", "2026-10"), "reports"),
+        (("prices", "list"), "price commands"),
+        (("alerts", "test", "ops"), "alerts"),
+        (("doctor",), "self-checks"),
+        (("doctor", "--help"), "self-checks"),
+        (("key", "create", "--name", "a", "--budget", "5.00/month"), "budgets"),
+        (("key", "create", "--name", "a", "--rpm", "10"), "rate limits"),
+        (("key", "create", "--name", "a", "--tpm", "10"), "rate limits"),
+        (("serve", "--workers", "2"), "several workers"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else None,
+)
+def test_it_is_refused_and_never_accepted_in_silence(command: tuple[str, ...], missing: str, tmp_path: Path) -> None:
+    told = invoke(tmp_path, *command)
+
+    assert told.exit_code == 2
+    assert told.stderr == f"Error: {missing} are not in this version\n"
+
+
+@pytest.mark.parametrize("group", [(), ("key", "create")])
+def test_it_does_not_clutter_the_help(group: tuple[str, ...], tmp_path: Path) -> None:
+    shown = invoke(tmp_path, *group, "--help").output
+
+    assert not any(word in shown for word in ("budget", "report", "prices", "alerts", "doctor", "rpm", "tpm"))

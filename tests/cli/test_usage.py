@@ -1,0 +1,137 @@
+"""`tollkeeper usage`."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.calls import CallRecord, End
+from tests.cli.books import call, fill
+from tests.cli.terminal import invoke, run
+from tests.fakes.records import ATTEMPT, COMPLETED, REFUSED
+
+
+def unpriced() -> CallRecord:
+    attempt = replace(ATTEMPT, cost_nano=None, cost_at_least_nano=400_000, unpriced_because="no price for `output`")
+    return replace(COMPLETED, attempts=(attempt,))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    support = [call(number, team="support", model="smart") for number in range(3, 5)]
+    fill(tmp_path, [call(1), call(2, minutes_ago=60 * 24 * 3), *support, call(5, minutes_ago=60 * 24 * 40)])
+    return tmp_path
+
+
+def report(data: Path, *args: str) -> dict[str, Any]:
+    told = invoke(data, "usage", "--json", *args)
+    assert told.exit_code == 0, told.stderr
+    answer: dict[str, Any] = json.loads(told.stdout)
+    return answer
+
+
+def lines(data: Path, *args: str, **environ: str) -> list[list[str]]:
+    told = invoke(data, "usage", *args, **environ)
+    assert told.exit_code == 0, told.stderr
+    return [line.split() for line in told.stdout.splitlines()]
+
+
+def test_by_team_and_model_with_a_total_over_the_last_30_days(data: Path) -> None:
+    shown = lines(data)
+
+    assert shown[0][:4] == ["team", "model", "calls", "errors"]
+    assert ["search", "fast", "2", "0", "2,000", "1,600", "200"] in [line[:7] for line in shown]
+    assert ["support", "smart", "2", "0", "2,000", "1,600", "200"] in [line[:7] for line in shown]
+    assert shown[-1][:4] == ["total", "4", "0", "4,000"]
+    assert shown[-1][-1] == "$0.0064"
+
+
+def test_the_table_and_the_json_are_the_same_figures(data: Path) -> None:
+    """Known fault 83: a total is the sum of the whole, whatever way one asks."""
+    totals = report(data)["totals"]
+
+    assert totals["calls"] == 4
+    assert Decimal(totals["cost_usd"]) == sum(Decimal(row["cost_usd"]) for row in report(data)["rows"])
+    assert lines(data)[-1][-1] == f"${Decimal(totals['cost_usd']).normalize()}"
+
+
+@pytest.mark.parametrize(("since", "calls"), [("1h", 2 + 1), ("7d", 4), ("60d", 5), ("2020-01-01", 5)])
+def test_a_period_is_what_was_asked_for(since: str, calls: int, data: Path) -> None:
+    assert report(data, "--since", since)["totals"]["calls"] == calls
+
+
+def test_until_ends_it(data: Path) -> None:
+    assert report(data, "--since", "60d", "--until", "10d")["totals"]["calls"] == 1
+
+
+def test_an_interval_gives_a_row_for_each(data: Path) -> None:
+    shown = lines(data, "--interval", "day", "--by", "team")
+
+    assert shown[0][0] == "start"
+    assert len({line[0] for line in shown[2:] if line[0].startswith("20")}) == 2
+
+
+def test_without_dimensions_there_is_the_total_alone(data: Path) -> None:
+    shown = lines(data, "--by", "")
+
+    assert shown[0][0] == "calls"
+    assert shown[-1][0] == "4"
+
+
+def test_an_unknown_cost_is_counted_and_never_added_as_zero(tmp_path: Path) -> None:
+    """Known fault 23: unknown and free are two things."""
+    fill(tmp_path, [call(1), call(2, record=unpriced(), model="mystery")])
+    shown = lines(tmp_path)
+
+    assert shown[0][-2:] == ["unpriced", "calls"]
+    assert next(line for line in shown if "mystery" in line)[-2:] == ["unknown", "1"]
+    assert shown[-1][-2:] == ["$0.0016", "1"]
+
+
+def test_errors_and_refusals_are_rows_too(tmp_path: Path) -> None:
+    failed = replace(COMPLETED, end=End.FAILED, status=502, attempts=(replace(ATTEMPT, end=End.FAILED, status=500),))
+    fill(tmp_path, [call(1, record=failed), call(2, record=REFUSED)])
+
+    assert report(tmp_path)["totals"]["calls"] == 2
+    assert report(tmp_path)["totals"]["errors"] == 1
+
+
+def test_an_empty_ledger_is_told_kindly(tmp_path: Path) -> None:
+    fill(tmp_path, [])
+    told = invoke(tmp_path, "usage")
+
+    assert told.exit_code == 0
+    assert told.stdout.startswith("No calls from ")
+    assert report(tmp_path)["rows"] == []
+
+
+def test_a_narrow_terminal_keeps_what_matters(data: Path) -> None:
+    told = run(data, "usage", COLUMNS="50")
+
+    assert "$0.0064" in told.stdout
+    assert "search" in told.stdout
+    assert "Left out" in told.stdout
+    assert max(len(line) for line in told.stdout.splitlines()) <= 50
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (("--since", "yesterday"), "--since"),
+        (("--until", "7"), "--until"),
+        (("--since", "2026-02-30"), "--since"),
+        (("--interval", "week"), "--interval"),
+        (("--by", "colour"), "colour"),
+        (("--since", "1d", "--until", "2d"), ""),
+    ],
+)
+def test_what_makes_no_sense_is_named(wrong: tuple[str, ...], named: str, data: Path) -> None:
+    told = invoke(data, "usage", *wrong)
+
+    assert told.exit_code == 2
+    assert told.stdout == ""
+    assert len(told.stderr.splitlines()) == 1
+    assert named in told.stderr

@@ -1,0 +1,73 @@
+"""The control plane on a database of its own, as the tests drive it."""
+
+from dataclasses import dataclass, replace
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from gateway.control.dependencies import Check, DeclaredKey, Health, Services
+from gateway.control.router import control_app
+from gateway.core.keys import Key, digest
+from gateway.storage.engine import Database
+from gateway.storage.keys import KeyRepository, KeyStore
+from gateway.storage.reports import Reports
+from tests.fakes.clock import FakeClock
+
+TOKEN = "tka-the-admin-token-of-these-tests"
+SECRET_OF_THE_FILE = "tk-secret-of-the-file"
+FILE_KEY = Key("file:ci", "ci", "tk-secret", digest(SECRET_OF_THE_FILE), 0, team="platform", source="file")
+LOCAL, REMOTE = "127.0.0.1", "192.0.2.7"
+
+
+def probe(*, ok: bool, detail: str = "as it should be") -> "FixedProbe":
+    return FixedProbe(Check(ok, detail))
+
+
+@dataclass(frozen=True)
+class FixedProbe:
+    """A probe that always says the same."""
+
+    check: Check
+
+    async def __call__(self) -> Check:
+        return self.check
+
+
+WELL = Health(database=probe(ok=True), journal=probe(ok=True), providers=probe(ok=True))
+
+
+@dataclass
+class Plane:
+    """The services behind the API, and clients of it."""
+
+    services: Services
+    clock: FakeClock
+    database: Database
+
+    def client(
+        self, *, token: str | None = TOKEN, peer: str = LOCAL, host: str = "127.0.0.1:4000", **changes: object
+    ) -> httpx.AsyncClient:
+        """A client at an address; `changes` are fields of `Services` that are different for it."""
+        app = control_app(replace(self.services, **changes))  # type: ignore[arg-type]  # fields by name
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=(peer, 50_000), raise_app_exceptions=False),
+            base_url=f"http://{host}",
+            headers={"authorization": f"Bearer {token}"} if token else {},
+        )
+
+
+def plane_on(database: Database) -> Plane:
+    clock = FakeClock()
+    keys = KeyRepository(database, clock.now_us)
+    services = Services(
+        version="1.2.3",
+        admin_digest=digest(TOKEN),
+        clock=clock,
+        keys=keys,
+        ring=KeyStore(keys, (FILE_KEY,), clock.now_us),
+        reports=Reports(database),
+        health=WELL,
+        metrics=CollectorRegistry(),
+        declared_keys=(DeclaredKey(FILE_KEY, "tollkeeper.yaml, line 12"),),
+    )
+    return Plane(services, clock, database)

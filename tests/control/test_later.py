@@ -1,0 +1,33 @@
+import httpx
+import pytest
+
+from tests.control.plane import Plane
+
+pytestmark = pytest.mark.anyio
+
+LATER = {
+    "/admin/budgets": "budgets",
+    "/admin/budgets/everything": "budgets",
+    "/admin/limits": "rate limits",
+    "/admin/prices": "prices in the admin API",
+    "/admin/prices/openai/gpt-4o/history": "prices in the admin API",
+    "/admin/providers/openai/check": "providers in the admin API",
+    "/admin/reports/2026-10": "reports",
+    "/admin/alerts/channels/ops/test": "alerts",
+    "/admin/alerts/deliveries": "alerts",
+}
+
+
+@pytest.mark.parametrize("path", LATER)
+async def test_paths_of_later_versions_are_refused_by_name(admin: httpx.AsyncClient, path: str) -> None:
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        answer = await admin.request(method, path)
+        assert answer.status_code == 501
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"] == f"{LATER[path]} are not in this version"
+
+
+async def test_they_are_behind_the_token_too(plane: Plane) -> None:
+    async with plane.client(token=None) as client:
+        for path in LATER:
+            assert (await client.get(path)).status_code == 401

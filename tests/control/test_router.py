@@ -1,0 +1,60 @@
+"""The control plane on a real server against its own description of itself."""
+
+import asyncio
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from gateway.control.docs import described
+from gateway.control.router import control_app
+from gateway.storage.engine import Database
+from tests.control import seeds
+from tests.control.plane import TOKEN, plane_on
+
+# A time that has passed, or a name that is taken, fits the schema and is refused all the same.
+EXCLUDED: list[schemathesis.CheckFunction] = [positive_data_acceptance]
+
+
+@pytest.fixture(scope="module")
+def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running control plane with calls in its ledger."""
+    folder = tmp_path_factory.mktemp("served")
+    url = f"sqlite+aiosqlite:///{shutil.copy(empty_database, folder / 'tollkeeper.db')}"
+    database = Database(url)
+    app = control_app(plane_on(database).services)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+
+    async def serve() -> None:
+        await seeds.fill(database, folder)
+        await server.serve()
+        await database.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+# The description needs no database, and pytest wants to know the operations before there is a server.
+schema = schemathesis.openapi.from_dict(described(control_app(plane_on(Database("sqlite+aiosqlite:///none")).services)))
+
+
+@schema.parametrize()
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_the_api_keeps_what_its_openapi_says(case: schemathesis.Case[Any], server: str) -> None:
+    case.call_and_validate(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, excluded_checks=EXCLUDED)

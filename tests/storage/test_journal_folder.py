@@ -1,0 +1,83 @@
+"""Whose journal is whose."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import Fault, Kind
+from gateway.storage.journal_folder import (
+    Lock,
+    bytes_of,
+    delete_directory,
+    journals,
+    kept_aside,
+    make_directory,
+    new_journal_id,
+    sweep,
+)
+
+HOLD = """
+import sys
+from pathlib import Path
+from gateway.storage.journal_folder import make_directory
+lock = make_directory(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
+    directory = tmp_path / "journal"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"held\n"
+        with pytest.raises(Fault) as refusal:
+            Lock(directory)
+        owner.kill()
+    assert refusal.value.kind is Kind.CONFLICT
+    assert str(owner.pid) in refusal.value.message
+    Lock(directory).release()
+
+
+def test_one_journal_is_claimed_once_within_a_process_too(tmp_path: Path) -> None:
+    lock = make_directory(tmp_path / "journal")
+    with pytest.raises(Fault, match="in use"):
+        Lock(tmp_path / "journal")
+    lock.release()
+
+
+def test_a_journal_that_is_gone_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(Fault) as refusal:
+        Lock(tmp_path / "journal")
+    assert refusal.value.kind is Kind.NOT_FOUND
+
+
+def test_ids_are_unique_and_sort_by_time() -> None:
+    ids = [new_journal_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert [i.split("-")[0] for i in ids] == sorted(i.split("-")[0] for i in ids)
+
+
+def test_only_whole_journals_are_listed(tmp_path: Path) -> None:
+    assert journals(tmp_path / "never made") == []
+    for name in ("b", "a", ".being-made", ".gone-c", "a.v1", "a.v200"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "00000001.seg").write_bytes(b"1234")
+    (tmp_path / "dead-letter.jsonl").write_text("{}")
+    assert [path.name for path in journals(tmp_path)] == ["a", "a.v1", "b"]
+    assert bytes_of(tmp_path) == 12
+    assert kept_aside(tmp_path / "a", 200) == kept_aside(tmp_path / "a.v1", 200) == tmp_path / "a.v200"
+
+
+def test_a_deletion_cut_short_is_finished(tmp_path: Path) -> None:
+    make_directory(tmp_path / "a").release()
+    delete_directory(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".gone-b").mkdir()
+    (tmp_path / ".gone-b" / "00000001.seg").write_bytes(b"x")
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,74 @@
+import io
+import os
+import threading
+import time
+
+from gateway.telemetry.lines import LineWriter
+
+
+def test_lines_come_out_whole_and_in_order() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+    lines = [f"line {number}\n".encode() for number in range(5000)]
+    for line in lines:
+        writer.write(line)
+    writer.stop()
+    assert stream.getvalue() == b"".join(lines)
+    assert writer.dropped == 0
+
+
+def test_lines_of_many_threads_are_not_torn() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+
+    def write(name: int) -> None:
+        for number in range(500):
+            writer.write(f"{name}:{number}\n".encode())
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.stop()
+    assert sorted(stream.getvalue().split()) == sorted(f"{n}:{k}".encode() for n in range(4) for k in range(500))
+
+
+def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
+    """A full pipe blocks its writer; what cannot wait is counted and given up."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "wb")
+    writer = LineWriter(stream, max_bytes=1_000_000)
+    line = b"x" * 999 + b"\n"
+    began = time.monotonic()
+    for _ in range(3000):
+        writer.write(line)
+    assert time.monotonic() - began < 2
+    assert writer.dropped > 0
+
+    received = bytearray()
+
+    def read() -> None:
+        while chunk := os.read(reading, 65536):
+            received.extend(chunk)
+            if len(received) + writer.dropped * len(line) >= 3000 * len(line):
+                return
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join(10)
+    writer.stop()
+    stream.close()
+    os.close(reading)
+    assert len(received) % len(line) == 0
+    assert len(received) // len(line) + writer.dropped == 3000
+
+
+def test_a_closed_stream_is_counted_not_raised() -> None:
+    stream = io.BytesIO()
+    writer = LineWriter(stream)
+    stream.close()
+    writer.write(b"one\n")
+    writer.write(b"two\n")
+    writer.stop()
+    assert writer.dropped == 2
