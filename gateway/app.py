@@ -130,7 +130,8 @@ class Gateway:
         self.prices = self._price_book()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = _aliases(settings, self.providers)
-        self.settle = Settle(self.journal, self.tokenizer, (self.logs.calls, self.metrics), self.clock)
+        observers = (self.logs.calls, self.metrics)
+        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed)
         self._data = self._data_plane()
         self._control = control_app(self._services())
 
@@ -201,7 +202,7 @@ class Gateway:
             forward=Forward(self.upstreams, hold, self.settle, _retries(self.settings)),
             relay=Relay(self.settle, self.clock, server.buffer_answers),
             settle=self.settle,
-            crashed=lambda error: logger.error("a call crashed", exc_info=error),
+            crashed=_crashed,
         )
         return DataPlane(
             pipeline, authenticate, route, self.clock, lambda reason, peer: self.metrics.rejected(reason), origins
@@ -265,6 +266,10 @@ class Gateway:
 def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
     """A gateway for these settings. Raises `Fault` and `SettingsError`."""
     return Gateway(settings, os.environ if environ is None else environ)
+
+
+def _crashed(error: BaseException) -> None:
+    logger.error("a call crashed", exc_info=error)
 
 
 # from settings to core values

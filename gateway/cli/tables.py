@@ -20,7 +20,7 @@ _UNBOUNDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; of those that do not fit, the one with the smallest `worth` goes first."""
+    """A column, its title in one or two lines. Of those that do not fit, the one of the smallest worth goes first."""
 
     title: str
     worth: int = 100
@@ -52,9 +52,9 @@ def print_table(
     from rich.text import Text
 
     lines = [*rows, total] if total is not None else list(rows)
-    kept = _fitting(columns, lines, out.width)
+    kept, gap = _fitting(columns, lines, out.width)
     table = Table(
-        box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0), show_footer=total is not None
+        box=box.SIMPLE, show_edge=False, pad_edge=False, padding=(0, gap - 1, 0, 0), show_footer=total is not None
     )
     for i in kept:
         table.add_column(
@@ -66,20 +66,25 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(_printable(row[i])) for i in kept))
     out.print(table)
-    left_out = [column.title for i, column in enumerate(columns) if i not in kept]
+    left_out = [column.title.replace("\n", " ") for i, column in enumerate(columns) if i not in kept]
     if left_out:
         out.print(f"Left out for the width of the terminal: {', '.join(left_out)}; --json has everything.", style="dim")
 
 
-def _fitting(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int) -> list[int]:
-    """The indices of the columns that fit, in their order; one at least."""
+def _fitting(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int) -> tuple[list[int], int]:
+    """The indices of the columns that fit, in their order, one at least; and the gap between them."""
     from rich.cells import cell_len
 
-    widths = [max([cell_len(column.title), *(cell_len(line[i]) for line in lines)]) for i, column in enumerate(columns)]
+    widths = [
+        max(cell_len(cell) for cell in (*column.title.split("\n"), *(line[i] for line in lines)))
+        for i, column in enumerate(columns)
+    ]
     kept = list(range(len(columns)))
-    while len(kept) > 1 and sum(widths[i] + _GAP for i in kept) - _GAP > width:
+    while True:
+        for gap in (_GAP, 1):
+            if sum(widths[i] + gap for i in kept) - gap <= width or len(kept) == 1:
+                return kept, gap
         kept.remove(min(kept, key=lambda i: (columns[i].worth, -i)))
-    return kept
 
 
 class Lines:
@@ -87,7 +92,7 @@ class Lines:
 
     def __init__(self, out: "Console", columns: Sequence[Column]) -> None:
         self._columns = [replace(column, least=max(column.least, len(column.title))) for column in columns]
-        self._kept = _fitting(self._columns, [["x" * column.least for column in self._columns]], out.width)
+        self._kept, self._gap = _fitting(self._columns, [["x" * column.least for column in self._columns]], out.width)
         self._titled = False
 
     def print(self, row: Sequence[str]) -> None:
@@ -100,7 +105,7 @@ class Lines:
             width = self._columns[i].least
             cell = _printable(row[i])
             cells.append(cell.rjust(width) if self._columns[i].right else cell.ljust(width))
-        print((" " * _GAP).join(cells).rstrip(), flush=True)
+        print((" " * self._gap).join(cells).rstrip(), flush=True)
 
 
 def print_facts(out: "Console", facts: Sequence[tuple[str, str]]) -> None:

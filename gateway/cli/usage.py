@@ -68,17 +68,17 @@ def print_usage(
         Column("calls", 95, right=True),
         Column("errors", 60, right=True),
         Column("input", 90, right=True),
-        Column("of it cached", 40, right=True),
+        Column("of it\ncached", 40, right=True),
         Column("output", 90, right=True),
-        Column("TTFT p50 ms", 80, right=True),
-        Column("TTFT p95 ms", 70, right=True),
-        Column("tokens/s", 75, right=True),
+        Column("TTFT\np50 ms", 80, right=True),
+        Column("TTFT\np95 ms", 70, right=True),
+        Column("tokens\nper s", 75, right=True),
         Column("cost", 100, right=True),
     ]
     costs = money([row["cost_usd"] for row in [*rows, totals]])
     unpriced = any(row["unpriced_calls"] for row in rows)
     if unpriced:
-        columns.append(Column("unpriced calls", 99, right=True))
+        columns.append(Column("unpriced\ncalls", 99, right=True))
 
     def figures(row: Mapping[str, Any], cost: str) -> list[str]:
         return [*_figures(row), cost, *([count(row["unpriced_calls"])] if unpriced else [])]

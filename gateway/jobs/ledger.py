@@ -58,7 +58,8 @@ class LedgerJob:
     ) -> None:
         """`folder` is where all journals lie, the dead ones too."""
         self._counts = Counts()
-        self._own = Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), self._counts)
+        reader = JournalReader(journal.directory)
+        self._own = Shipment(ledger, journal.id, reader, Mark(), self._counts, journal.recent)
         self._replay = Replay(ledger, folder, journal.directory, self._counts)
         self._ledger = ledger
         self._now_us = now_us
@@ -108,10 +109,10 @@ class LedgerJob:
         try:
             more = await self._own.next_batch()
         except Fault as fault:
+            self._backlog_bytes = await self._own.backlog_bytes()
             if self._last_error is None:
                 logger.warning("the ledger does not move, the journal grows: %s", fault.message)
             self._last_error = fault.message
-            self._backlog_bytes = await self._own.backlog_bytes()
             return False
         if self._last_error is not None:
             logger.info("the ledger moves again")

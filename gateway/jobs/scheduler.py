@@ -74,11 +74,11 @@ class Scheduler:
         return dict(self._stats)
 
     async def _keep(self, name: str, job: Job) -> None:
-        """Run one job, again after each crash, waiting longer each time it crashes at once."""
+        """Run one job, again after each crash, waiting longer each time. Once at least: it may have an end to do."""
         stats = self._stats[name]
         delay = self._first_delay
         loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
+        while True:
             began = loop.time()
             stats.running = True
             try:
@@ -90,6 +90,8 @@ class Scheduler:
                 logger.exception("the job %s crashed and is started again", name)
             finally:
                 stats.running = False
+            if self._stopping.is_set():
+                return
             if loop.time() - began > self._longest_delay:
                 delay = self._first_delay
             await wait(self._stopping, delay)

@@ -4,10 +4,15 @@ Whose journal it is, and when to go on, is up to the jobs that use it.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from gateway.storage.journal import JournalReader, Mark
+from gateway.storage.journal import Batch, JournalReader, Mark
 from gateway.storage.ledger import Ledger
+
+Recent: TypeAlias = Callable[[Mark, int], Batch | None]
+"""(after, limit) → the calls that ended behind a mark, or null if the files must be read."""
 
 BATCH = 1000
 """Calls in one transaction, at most."""
@@ -28,7 +33,17 @@ class Counts:
 class Shipment:
     """Moves one journal batch by batch, exactly once."""
 
-    def __init__(self, ledger: Ledger, journal_id: str, reader: JournalReader, mark: Mark, counts: Counts) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        journal_id: str,
+        reader: JournalReader,
+        mark: Mark,
+        counts: Counts,
+        recent: Recent | None = None,
+    ) -> None:
+        """`recent`: what memory still has of a journal that this process writes."""
+        self._recent = recent
         self._ledger = ledger
         self._journal_id = journal_id
         self._reader = reader
@@ -40,7 +55,9 @@ class Shipment:
 
     async def next_batch(self) -> bool:
         """Ship what has come; whether there may be more at once. Raises `Fault`: unavailable if the database fails."""
-        batch = await asyncio.to_thread(self._reader.read, self.mark, BATCH)
+        batch = self._recent(self.mark, BATCH) if self._recent is not None else None
+        if batch is None:
+            batch = await asyncio.to_thread(self._reader.read, self.mark, BATCH)
         self.waiting_since_us = batch.oldest_us
         another_segment = batch.mark.segment != self.mark.segment
         # A mark that passes nothing but opening frames of one segment is not worth a commit.

@@ -7,9 +7,9 @@ what may be reused, what was cut short, when to stop reading. It knows no provid
 
 import asyncio
 import re
-import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NoReturn, cast
 
 import httptools
@@ -27,18 +27,13 @@ HIGH_WATER = 256 * 1024
 _NOTED = frozenset(("content-length", "transfer-encoding", "keep-alive"))
 _VERSIONS = frozenset(("1.0", "1.1"))
 _TIMEOUT = re.compile(rb"(?i:timeout)\s*=\s*(\d{1,9})")
-# A machine that vanished is noticed within minutes, and a translated address is not forgotten while a model thinks.
-_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 5}
 
 
 class Connection(asyncio.Protocol):
-    """One connection and the exchange that runs on it, if any.
+    """One connection and the exchange that runs on it, if any. `lost` is told when its line is gone."""
 
-    `lines` holds every connection that has a line: this one enters it, and leaves it, by itself.
-    """
-
-    def __init__(self, lines: "set[Connection]") -> None:
-        self._lines = lines
+    def __init__(self, lost: "Callable[[Connection], None]") -> None:
+        self._lost = lost
         self.transport: asyncio.Transport | None = None
         self.exchange: Exchange | None = None
         self.reusable = True
@@ -53,13 +48,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._lines.add(self)
-        line = transport.get_extra_info("socket")
-        if line is not None:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, seconds in _KEEP_ALIVE.items():
-                if hasattr(socket, option):  # not every system lets one choose
-                    line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -70,7 +58,7 @@ class Connection(asyncio.Protocol):
         before = exchange.buffered
         try:
             exchange.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserError as error:
             self._broken(f"the upstream's answer is not valid HTTP: {error}")
             return
         if exchange.buffered > before:
@@ -87,7 +75,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lines.discard(self)
+        self._lost(self)
         self.reusable = False
         if self.exchange is not None:
             self.exchange.line_lost()
@@ -108,11 +96,13 @@ class Connection(asyncio.Protocol):
         return exchange
 
     @property
+    def open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    @property
     def idle_and_open(self) -> bool:
         """Whether another request may be sent here."""
-        return (
-            self.reusable and self.exchange is None and self.transport is not None and not self.transport.is_closing()
-        )
+        return self.reusable and self.exchange is None and self.open
 
     def finished(self) -> None:
         """The exchange has its whole answer; the connection may serve another."""
@@ -223,10 +213,8 @@ class Exchange:
             self.headers = []
             self._framed = False
             return
-        bodyless = status in (204, 304)
-        if version == "1.0" or (bodyless and self._framed):  # the two sides may not agree where it ends
+        if version == "1.0" or (status in (204, 304) and self._framed):  # the two sides may not agree where it ends
             self._connection.reusable = False
-        self._framed = self._framed or bodyless
         self.status = status
         self.head_done = True
         self._wake()

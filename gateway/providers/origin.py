@@ -4,6 +4,7 @@ The one place where a request head is written, so the one place that keeps line 
 """
 
 import re
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Secret
-from gateway.ports import UpstreamRequest
+from gateway.ports import Headers, UpstreamRequest
 from gateway.providers.http1 import Connection
 from gateway.providers.pool import Key
 from gateway.providers.proxies import Proxy, ProxyChoice, open_direct, open_tunnel
@@ -22,6 +23,7 @@ HOP_HEADER = "x-tollkeeper-hop"
 Authorise = Callable[[Secret | None], list[tuple[str, str]]]
 """From the client's provider key, if any, to the header fields that authorise a request."""
 
+_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 5}
 # Where a request ends is said here and by nobody else.
 _OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "proxy-authorization", HOP_HEADER))
 _SOUND = re.compile(r"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++: [\t\x20-\x7e\x80-\xff]*+\r\n)++\r\n")
@@ -74,37 +76,54 @@ class Origin:
 
     def post(self, request: UpstreamRequest) -> bytes:
         """The head of a call. Raises `Fault` (invalid) if a field cannot be sent."""
-        fields = [f"{name}: {value}" for name, value in request.headers if name not in _OURS]
-        fields += [f"{name}: {value}" for name, value in self.authorise(request.client_key)]
-        fields.append(f"content-length: {len(request.body)}")
+        fields = [field for field in request.headers if field[0] not in _OURS]
+        fields += self.authorise(request.client_key)
+        fields.append(("content-length", str(len(request.body))))
         return self._head("POST", request.path, fields)
 
     def get(self, path: str) -> bytes:
         """The head of a question of our own. Raises `Fault` (invalid) if a field cannot be sent."""
-        fields = [f"{name}: {value}" for name, value in self.authorise(None)]
-        return self._head("GET", path, ["accept: application/json", *fields])
+        return self._head("GET", path, [("accept", "application/json"), *self.authorise(None)])
 
-    def _head(self, method: str, path: str, fields: list[str]) -> bytes:
+    def _head(self, method: str, path: str, fields: Headers) -> bytes:
         target = f"{self.path}/{path}"
+        fields = [("host", self.host_field), *fields, (HOP_HEADER, "1")]
         if self.proxy is not None and not self.tls:  # the proxy reads this itself
             target = f"http://{self.host_field}{target}"
-            fields = [*fields, *(f"{name}: {value}" for name, value in self.proxy.fields)]
-        lines = (f"{method} {target} HTTP/1.1", f"host: {self.host_field}", *fields, f"{HOP_HEADER}: 1", "\r\n")
-        head = "\r\n".join(lines)
-        if _SOUND.fullmatch(head) is None:  # the text of the fault repeats nothing: it may be a key
+            fields += self.proxy.fields
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
+        # Every field must be one line, with its own first colon behind its name: else it could say more than one thing.
+        one_each = head.count("\n") == len(fields) + 2 and ":" not in "".join([name for name, _ in fields])
+        if not one_each or _SOUND.fullmatch(head) is None:  # the fault repeats nothing: it may be a key
             raise Fault(Kind.INVALID, "a header field has a line break, a control character or an impossible name")
         return head.encode("latin-1")
 
-    async def connect(self, tls: ssl.SSLContext | None, lines: set[Connection]) -> Connection:
+    async def connect(self, tls: ssl.SSLContext | None, lost: Callable[[Connection], None]) -> Connection:
         """A new connection, ready for a request. Raises OSError, and ValueError for a host name that none can have."""
 
         def made() -> Connection:
-            return Connection(lines)
+            return Connection(lost)
 
         if self.proxy is None:
-            return await open_direct(self.host, self.port, tls, made)
-        near = tls if self.proxy.tls else None
-        if not self.tls:
-            return await open_direct(self.proxy.host, self.proxy.port, near, made)
-        assert tls is not None
-        return await open_tunnel(self.proxy, near, self.host, self.port, tls, made)
+            connection = await open_direct(self.host, self.port, tls, made)
+        elif not self.tls:
+            near = tls if self.proxy.tls else None
+            connection = await open_direct(self.proxy.host, self.proxy.port, near, made)
+        else:
+            assert tls is not None
+            near = tls if self.proxy.tls else None
+            connection = await open_tunnel(self.proxy, near, self.host, self.port, tls, made)
+        _keep_alive(connection)
+        return connection
+
+
+def _keep_alive(connection: Connection) -> None:
+    """A machine that vanished is noticed, and no router in between forgets the line, while a model thinks."""
+    line = connection.transport.get_extra_info("socket") if connection.open and connection.transport else None
+    if line is None:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in _PROBES.items():
+        if hasattr(socket, option):  # not every system lets one choose
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)

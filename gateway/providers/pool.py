@@ -18,9 +18,18 @@ class Pool:
 
     def __init__(self) -> None:
         self.lines: set[Connection] = set()
-        """Every connection that has a line, idle or not; each enters and leaves by itself."""
+        """Every connection that has a line, idle or not."""
         self._idle: dict[Key, deque[Connection]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeps_at = 0.0
+
+    def opened(self, connection: Connection) -> None:
+        """A new one, in use. `lost` must be told of its end."""
+        if connection.open:  # else it has ended already
+            self.lines.add(connection)
+
+    def lost(self, connection: Connection) -> None:
+        self.lines.discard(connection)
 
     def take(self, key: Key) -> Connection | None:
         """The idle connection that was used last, if any is still good."""
@@ -34,13 +43,13 @@ class Pool:
 
     def give_back(self, key: Key, connection: Connection, keep: float) -> None:
         """Idle from now on, for `keep` seconds; closed if it cannot serve another request."""
-        if keep <= 0 or not connection.idle_and_open:
+        if not connection.idle_and_open:
             connection.abort()
             return
         connection.keep_until = time.monotonic() + keep
         self._idle.setdefault(key, deque()).append(connection)
-        if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(keep, self._sweep)
+        if self._sweeper is None or connection.keep_until < self._sweeps_at:
+            self._sweep_at(connection.keep_until)
 
     def close(self) -> None:
         """Cuts every line, whatever runs on it."""
@@ -64,5 +73,10 @@ class Pool:
                 del self._idle[key]
         self._sweeper = None
         if self._idle:
-            soonest = min(connection.keep_until for idle in self._idle.values() for connection in idle)
-            self._sweeper = asyncio.get_running_loop().call_later(max(soonest - now, 0.01), self._sweep)
+            self._sweep_at(min(connection.keep_until for idle in self._idle.values() for connection in idle))
+
+    def _sweep_at(self, when: float) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweeps_at = when
+        self._sweeper = asyncio.get_running_loop().call_later(max(when - time.monotonic(), 0.001), self._sweep)

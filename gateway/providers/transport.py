@@ -98,7 +98,7 @@ class HttpTransport:
         begun = time.monotonic()
         try:
             async with asyncio.timeout(timeout):
-                connection = await origin.connect(self._context(origin), self._pool.lines)
+                connection = await origin.connect(self._context(origin), self._pool.lost)
         except TimeoutError:
             raise UpstreamFault(
                 f"no connection to {origin.shown} within {timeout:g} s", uncertain=False, timeout=True
@@ -108,6 +108,7 @@ class HttpTransport:
         if self._stopped:
             connection.abort()
             raise UpstreamFault("the gateway is going down", uncertain=False)
+        self._pool.opened(connection)
         return connection, (time.monotonic() - begun) * 1000
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:

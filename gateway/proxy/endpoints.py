@@ -153,6 +153,8 @@ class DataPlane:
                 self._rejected(fault.kind.value, client[0] if client else None)
             body = body_of(fault)
             fields = [*headers_of(fault), *_json_fields(body), *self._cors(headers)]
+            if fault.kind is Kind.METHOD_NOT_ALLOWED:
+                fields.append(("allow", "POST" if path in _ENDPOINTS else "GET, HEAD"))
             await _send_whole(send, refusal_of(fault).status, fields, body)
 
     @staticmethod

@@ -4,7 +4,7 @@ Every exit of the pipeline ends here, exactly once. The only place that writes c
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,7 +45,15 @@ class _Measured:
 class Settle:
     """The last step of every call."""
 
-    def __init__(self, journal: Journal, tokenizer: Tokenizer, observers: Sequence[Observer], clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        tokenizer: Tokenizer,
+        observers: Sequence[Observer],
+        clock: Clock,
+        crashed: Callable[[BaseException], None],
+    ) -> None:
+        self._crashed = crashed
         self._journal = journal
         self._tokenizer = tokenizer
         self._observers = observers
@@ -79,7 +87,10 @@ class Settle:
         )
         self._journal.close_call(record)
         for observer in self._observers:
-            observer.call_ended(record)
+            try:
+                observer.call_ended(record)
+            except Exception as error:  # noqa: BLE001  the call is well and in the books: told, and not spoilt
+                self._crashed(error)
         return record
 
     async def synced(self) -> None:

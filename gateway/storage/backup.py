@@ -11,7 +11,6 @@ from gateway.core.errors import Fault, Kind
 from gateway.storage.address import sqlite_path
 from gateway.storage.migrate import known_revisions
 
-
 _PATIENCE = 0.2
 """Seconds to wait for whoever has the database open, before a restore gives up."""
 

@@ -98,12 +98,19 @@ def encode_closing(record: CallRecord, room: int) -> bytes:
 
     A provider's usage object that is too long becomes `{"too_long": its length}`: half a JSON object is none.
     """
-    frame = _closing_frame(record)
+    return encode_and_keep(record, room)[0]
+
+
+def encode_and_keep(record: CallRecord, room: int) -> tuple[bytes, CallRecord]:
+    """As `encode_closing`, and the record as the frame has it."""
+    kept = record
+    frame = _closing_frame(kept)
     for limit in _CLIPS:
         if len(frame) <= room:
             break
-        frame = _closing_frame(_clipped_record(record, limit))
-    return _within(frame, room)
+        kept = _clipped_record(record, limit)
+        frame = _closing_frame(kept)
+    return _within(frame, room), kept
 
 
 def _opening_frame(opened: AttemptOpened) -> bytes:

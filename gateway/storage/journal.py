@@ -15,10 +15,11 @@ from pathlib import Path
 
 from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.errors import Fault, Kind
-from gateway.storage.frames import MAX_ATTEMPTS, closing_room, encode_closing, encode_opening
+from gateway.storage.frames import MAX_ATTEMPTS, closing_room, encode_and_keep, encode_opening
 from gateway.storage.group_commit import GroupCommit
 from gateway.storage.journal_folder import Lock, bytes_of, delete_directory, make_directory, new_journal_id
 from gateway.storage.journal_reader import Batch, ClaimedJournal, JournalReader, Mark, claim_dead
+from gateway.storage.journal_tail import Tail
 from gateway.storage.segments import MIN_BOUND, Chain, bytes_in
 
 __all__ = [
@@ -98,6 +99,7 @@ class JournalWriter:
         self._frames = 0
         self._synced_frames = 0
         self._trouble: str | None = None
+        self._tail = Tail()
         self._lock: Lock | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -217,11 +219,16 @@ class JournalWriter:
             with suppress(Fault):  # attempts that never opened: without room for them, texts are clipped
                 self._chain.promise(more)
                 call.owed += more
-        call.closing = encode_closing(record, call.owed)
+        call.closing, kept = encode_and_keep(record, call.owed)
         try:
             self._write_closing(call_id, call, call.closing)
         except OSError as error:
             raise self._refusal(f"the journal cannot be written: {error}") from error
+        self._tail.add(Mark(*self._chain.end), kept)
+
+    def recent(self, after: Mark, limit: int) -> Batch | None:
+        """The calls that ended behind the mark, if memory still has them all; else they are in the files."""
+        return self._tail.after(after, limit)
 
     async def synced(self) -> None:
         """Return at once (`interval`), or when everything written before is on the disk (`every_call`).
@@ -282,6 +289,7 @@ class JournalWriter:
             if call.closing is not None:
                 try:
                     self._write_closing(call_id, call, call.closing)
+                    self._tail.forget(Mark(*self._chain.end))
                 except OSError as error:
                     self._trouble = f"the journal cannot be written: {error}"
                     return

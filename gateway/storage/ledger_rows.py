@@ -38,9 +38,8 @@ def call_row(record: CallRecord) -> Values:
     # Most calls have one attempt, whose figures are the call's; the sums cost ten times as much.
     if len(tries) == 1:
         only = tries[0]
-        usage, basis, cost, at_least = only.usage, only.usage_basis, only.cost_nano, only.cost_at_least_nano
-        if cost is None and at_least is None:
-            at_least = record.cost_at_least_nano
+        usage, basis, cost = only.usage, only.usage_basis, only.cost_nano
+        at_least = (only.cost_at_least_nano or 0) if cost is None else None
     else:
         usage, basis, cost, at_least = record.usage, record.usage_basis, record.cost_nano, record.cost_at_least_nano
     return (

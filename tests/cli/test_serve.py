@@ -114,7 +114,7 @@ def test_calls_go_through_and_show_in_every_command_while_it_runs(tmp_path: Path
 
 
 def test_a_key_is_in_force_within_two_seconds_and_so_is_its_end(tmp_path: Path) -> None:
-    """Known fault 77, promise of issue 8: the ring follows the database, not the process that changed it."""
+    """What one process changes is in force in every other: the ring follows the database."""
 
     def within(seconds: float, status: int, headers: dict[str, str]) -> None:
         deadline = time.monotonic() + seconds

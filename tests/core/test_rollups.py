@@ -1,5 +1,7 @@
 """Rollups: what counts as what, and that unknown stays unknown."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ figures = st.builds(
 )
 
 
-def a_call(**changes: object) -> Figures:
+def a_call(**changes: Any) -> Figures:
     plain = Figures("completed", 1, NOTHING, "provider", 0, None, 0, 0, None, None, None, None)
     return plain._replace(**changes)
 

@@ -1,20 +1,22 @@
-"""An in-memory `KeyRing`."""
+"""A key ring in memory."""
+
+from collections.abc import Callable, Sequence
 
 from gateway.core.keys import Caller, Key, caller_of, digest
 
 
 class MemoryKeyRing:
-    """The keys it was given, at a moment of the test's choosing."""
+    """`ports.KeyRing` over keys that are handed to it, and changed by handing it others."""
 
-    def __init__(self, *keys: Key, now_us: int = 0) -> None:
+    def __init__(self, now_us: Callable[[], int], keys: Sequence[Key] = ()) -> None:
         self.keys = list(keys)
-        self.now_us = now_us
+        self._now_us = now_us
 
     def find(self, secret: str) -> Caller | None:
         presented = digest(secret)
         for key in self.keys:
             if presented in (key.digest, key.old_digest):
-                return caller_of(key, presented, self.now_us)
+                return caller_of(key, presented, self._now_us())
         return None
 
     @property

@@ -11,27 +11,17 @@ from gateway.core.errors import UpstreamFault
 from gateway.core.routing import Provider, Retries, Target
 from gateway.ports import UpstreamRequest
 from gateway.providers.simulated import SimulatedAnswer, SimulatedUpstream, Simulation
+from tests.fakes.clock import START, FakeClock
 
 pytestmark = pytest.mark.anyio
 
-NOW_S = 1_790_000_000
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "How many calls passed?"}]}
-
-
-class StoppedClock:
-    """A clock that stands still."""
-
-    def now_us(self) -> int:
-        return NOW_S * 1_000_000
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 def instant(**behaviour: Any) -> SimulatedUpstream:
     """An upstream that waits for nothing."""
     simulation = Simulation(**({"ttft": 0.0, "itl": 0.0, "jitter": 0.0, "output_tokens": 20} | behaviour))
-    return SimulatedUpstream({"sim": simulation}, StoppedClock())
+    return SimulatedUpstream({"sim": simulation}, FakeClock())
 
 
 def request(body: object, path: str = "chat/completions") -> UpstreamRequest:
@@ -70,7 +60,7 @@ async def test_a_whole_chat_answer_has_openais_shape_and_says_that_it_is_simulat
     assert body["id"].startswith("chatcmpl-sim")
     assert body["system_fingerprint"] == "simulated"
     assert body["object"] == "chat.completion"
-    assert body["created"] == NOW_S
+    assert body["created"] == START.timestamp()
     assert body["model"] == "gpt-4o"
     [choice] = body["choices"]
     assert choice["finish_reason"] == "stop"

@@ -114,11 +114,11 @@ class Rig:
     route: Route = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock)
+        self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock, self.crashes.append)
         hold = Hold(self.journal, PRICES, self.clock)
         providers = {provider.name: provider for provider in (A, B, STUBBORN)}
         self.route = Route(providers, self.aliases, PRICES, self.directory, refuse_unpriced=self.refuse_unpriced)
-        self.authenticate = Authenticate(MemoryKeyRing(self.key), KeyPolicy(None, bound_to_loopback=True))
+        self.authenticate = Authenticate(MemoryKeyRing(lambda: 0, [self.key]), KeyPolicy(None, bound_to_loopback=True))
         self.pipeline = Pipeline(
             authenticate=self.authenticate,
             admit=Admit(self.clock, self.max_body),

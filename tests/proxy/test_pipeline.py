@@ -70,7 +70,7 @@ async def test_without_room_in_the_journal_nothing_is_asked() -> None:
 
 async def cancelled(made: Rig, body: bytes, answer: ScriptedAnswer, message: str | None) -> None:
     task = asyncio.ensure_future(made.call(body))
-    await answer.waiting.wait()
+    await asyncio.wait_for(answer.waiting.wait(), 5)
     task.cancel(message) if message else task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -4,8 +4,13 @@ import json
 
 import pytest
 
+from gateway.core.calls import CallRecord
 from gateway.core.errors import UpstreamFault
+from gateway.core.routing import Retries
 from gateway.core.usage import Basis, Usage
+from gateway.proxy.forward import Forward
+from gateway.proxy.relay import Relay
+from gateway.proxy.settle import Settle
 from tests.fakes.upstream import ScriptedAnswer
 from tests.proxy.rig import COST, PRICES, USAGE, chat, header, rig, whole
 
@@ -131,3 +136,21 @@ async def test_every_call_is_synced_before_its_last_byte() -> None:
     made = rig(whole())
     await made.call(chat())
     assert made.journal.syncs == 1
+
+
+class Clumsy:
+    """An observer that breaks its word."""
+
+    def call_ended(self, record: CallRecord) -> None:
+        raise RuntimeError("clumsy")
+
+
+@pytest.mark.anyio
+async def test_an_observer_that_raises_spoils_no_call() -> None:
+    made = rig(whole())
+    made.settle = Settle(made.journal, made.tokenizer, [Clumsy()], made.clock, made.crashes.append)
+    made.pipeline.relay = Relay(made.settle, made.clock, 1000)
+    made.pipeline.forward = Forward(made.upstream, made.pipeline.hold, made.settle, Retries())
+    assert (await made.call(chat())).status == 200
+    assert [str(crash) for crash in made.crashes] == ["clumsy"]
+    assert len(made.journal.records) == 1

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gateway.cli.demo.traffic import Traffic
 
 _BAR_STEP = 0.1
-_LINE_STEP = 5.0
+_LINE_STEP = 2.0
 
 
 async def watch(out: "Console", traffic: "Traffic", run: Coroutine[None, None, None], seconds: int) -> None:

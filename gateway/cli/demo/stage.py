@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _GROUPS = ("team", "model")
+_STRONGER = ("TOLLKEEPER_SERVER_DATA", "TOLLKEEPER_DATABASE_URL")
+"""Variables that would lead the commands named at the end to another database."""
 _SETTLE_SECONDS = 5.0
 """How long the last rows may take to reach the ledger; the promise is 300 ms."""
 
@@ -38,7 +42,7 @@ async def play(seconds: int, keep: bool) -> None:
     with _signals_set(stop), listen("127.0.0.1", 0) as listener:
         address = address_of(listener)
         settings = write_settings(folder, listener.getsockname()[1])
-        out.print(f"SIMULATED traffic through a real gateway at {address} for {seconds} s; no provider, no money.\n")
+        out.print(f"SIMULATED: {seconds} s of traffic through a gateway at {address}; nothing is spent.\n")
         async with _served(settings, listener) as admin_token:
             admin = {"authorization": f"Bearer {admin_token}"}
             async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as client:
@@ -77,14 +81,16 @@ async def _served(settings_file: Path, listener: Any) -> AsyncIterator[str]:
     with (settings_file.parent / "gateway.log").open("w") as log:
         with contextlib.redirect_stderr(log):
             gateway = build(settings, environ)
-        server = Server(gateway.asgi, on_signals=False)
-        await gateway.start()
-        serving = asyncio.create_task(server.run_on(listener))
         try:
-            yield gateway.admin_token.reveal()
+            server = Server(gateway.asgi, on_signals=False)
+            await gateway.start()
+            serving = asyncio.create_task(server.run_on(listener))
+            try:
+                yield gateway.admin_token.reveal()
+            finally:
+                server.should_exit = True
+                await serving
         finally:
-            server.should_exit = True
-            await serving
             await gateway.stop()
 
 
@@ -111,20 +117,23 @@ async def _report(client: httpx.AsyncClient, admin: dict[str, str], sent: int) -
 def _print_report(out: "Console", report: dict[str, Any], traffic: Traffic) -> None:
     out.print("\nSIMULATED usage by team and model, priced like real providers\n", style="bold")
     print_usage(out, report, _GROUPS)
-    out.print(
-        f"\n{traffic.sent} calls sent, {report['totals']['calls']} rows in the ledger; {traffic.failed} callers saw an"
-        " error, some hung up early: each of them has its row, its end and its cost."
+    rows = report["totals"]["calls"]
+    told = (
+        f"{traffic.sent} calls sent, {rows} rows in the ledger; {traffic.failed} failed, {traffic.left} hung up early."
     )
+    out.print(f"\n{told}")
 
 
 def _print_further(out: "Console", settings: Path, address: str | None, secret: str) -> None:
     program = "tollkeeper" if Path(sys.argv[0]).name == "tollkeeper" else "python -m gateway"
     out.print("\nLook further:", style="bold")
-    for command in ("usage --by key,target", "calls --end failed", "calls"):
-        out.print(f"  {program} {command} --config {settings}", soft_wrap=True)
-    out.print(f"  {program} calls show ID --config {settings}", soft_wrap=True)
+    if stronger := [name for name in _STRONGER if os.environ.get(name)]:
+        out.print(f"  (first unset {', '.join(stronger)}: a variable wins over the file)")
+    config = f"--config {shlex.quote(str(settings))}"
+    for command in ("usage --by key,target", "calls --end failed", "calls", "calls show ID"):
+        out.print(f"  {program} {command} {config}", soft_wrap=True)
     if address is None:
-        out.print(f"  {program} serve --config {settings}   (the same providers again)", soft_wrap=True)
+        out.print(f"  {program} serve {config}   (the same providers again)", soft_wrap=True)
     else:
         body = '{"model": "fast", "messages": [{"role": "user", "content": "Hello"}]}'
         out.print(

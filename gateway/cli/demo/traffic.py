@@ -14,6 +14,8 @@ _WORDS = ("invoice", "customer", "latency", "answer", "please", "compare", "summ
 _MOST_IN_FLIGHT = 100
 _PATIENCE_SECONDS = 15.0
 """For what is in flight when the time is up."""
+_PATIENCE_STOPPED_SECONDS = 2.0
+"""For the same when somebody wants it to end."""
 
 
 class Traffic:
@@ -27,6 +29,8 @@ class Traffic:
         self.sent = 0
         self.failed = 0
         """Calls whose caller was told of an error, or whose answer broke off."""
+        self.left = 0
+        """Calls whose caller hung up early."""
 
     @property
     def in_flight(self) -> int:
@@ -41,7 +45,8 @@ class Traffic:
                     if self.in_flight < _MOST_IN_FLIGHT:
                         self._send()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=_PATIENCE_SECONDS)
+            patience = _PATIENCE_STOPPED_SECONDS if stop.is_set() else _PATIENCE_SECONDS
+            _, late = await asyncio.wait(self._tasks, timeout=patience)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -61,10 +66,20 @@ class Traffic:
         headers = {"authorization": f"Bearer {self._secrets[team]}", "x-tollkeeper-tags": f"feature={habit.model}"}
         try:
             async with self._client.stream("POST", f"v1/{habit.path}", json=body, headers=headers) as answer:
-                if not await _read(answer, reads if body.get("stream") else None) or answer.is_error:
-                    self.failed += 1
+                await self._read(answer, reads if body.get("stream") else None)
         except httpx.HTTPError:
             self.failed += 1
+
+    async def _read(self, answer: httpx.Response, reads: int | None) -> None:
+        """Take an answer to its end, or hang up after some reads."""
+        failed = answer.is_error
+        async for data in answer.aiter_raw():
+            # An error in mid-stream comes as an event.
+            failed = failed or b'data: {"error"' in data
+            if reads is not None and (reads := reads - 1) <= 0:
+                self.left += 1
+                break
+        self.failed += failed
 
     def _body(self, habit: Habit) -> dict[str, Any]:
         prompt = " ".join(self._chance.choices(_WORDS, k=self._chance.randint(*habit.prompt_words)))
@@ -75,16 +90,3 @@ class Traffic:
         if self._chance.random() < habit.streams:
             body["stream"] = True
         return body
-
-
-async def _read(answer: httpx.Response, reads: int | None) -> bool:
-    """Take an answer to its end, or hang up after some reads; False if it told of an error on the way."""
-    whole = True
-    async for data in answer.aiter_raw():
-        if b'data: {"error"' in data:
-            whole = False
-        if reads is not None:
-            reads -= 1
-            if reads <= 0:
-                break
-    return whole

@@ -1,0 +1,50 @@
+"""The calls that ended last, still in memory: shipping them needs no reading and no decoding.
+
+The files stay what counts. Whoever asks for more than is kept here reads those.
+"""
+
+from collections import deque
+
+from gateway.core.calls import CallRecord
+from gateway.storage.journal_reader import Batch, Mark
+
+KEPT = 4000
+"""Calls; at a thousand a second they wait for some tenths of a second here."""
+
+
+class Tail:
+    """Ended calls in the order of their closing frames, the last `KEPT` at most."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._calls: deque[tuple[Mark, CallRecord]] = deque()
+        self._since = Mark()
+        """Every call whose frame ends behind it is here."""
+
+    def add(self, end: Mark, record: CallRecord) -> None:
+        """A call whose closing frame ends at `end`."""
+        self._calls.append((end, record))
+        if len(self._calls) > self._kept:
+            self._since, _ = self._calls.popleft()
+
+    def forget(self, end: Mark) -> None:
+        """Something was written up to `end` that is not known here."""
+        self._calls.clear()
+        self._since = end
+
+    def after(self, mark: Mark, limit: int) -> Batch | None:
+        """As `JournalReader.read`; null if not all of it is here. What lies before the mark is let go."""
+        if mark < self._since:
+            return None
+        calls = self._calls
+        while calls and calls[0][0] <= mark:
+            self._since, _ = calls.popleft()
+        taken = [calls[n] for n in range(min(limit, len(calls)))]
+        return Batch(
+            records=tuple(record for _, record in taken),
+            mark=taken[-1][0] if taken else mark,
+            corrupt=0,
+            torn=0,
+            newer=0,
+            oldest_us=taken[0][1].ended_us if taken else None,
+        )

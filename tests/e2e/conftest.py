@@ -1,0 +1,77 @@
+"""One gateway and one scripted upstream for everything that can share them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.gateway import Served, serving
+from tests.e2e.played import Plays, play_all
+from tests.e2e.played import settings as replay_settings
+from tests.e2e.upstream import Upstream
+
+PRICE = '{usd_per_million: {input: "2", cache_read: "0.5", output: "10"}}'
+
+SETTINGS = """\
+server: {{max_body: 1MiB, allowed_origins: ["https://app.example"]}}
+providers:
+  up: {{kind: openai, base_url: "{url}/v1"}}
+  dead: {{kind: openai, base_url: "http://127.0.0.1:{closed}/v1"}}
+models:
+  toll: {{targets: [up/toll]}}
+  spare: {{targets: [dead/none, up/spare]}}
+  crowded: {{targets: [up/crowded-one, up/crowded-two]}}
+retries: {{timeout: 20s, first_byte_timeout: 1s, idle_timeout: 2s}}
+prices:
+  up/*: {price}
+"""
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Upstream]:
+    scripted = Upstream()
+    yield scripted
+    scripted.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Keyless, on loopback, before the scripted upstream; `dead/*` is a provider where nobody listens."""
+    settings = SETTINGS.format(url=upstream.url, closed=1, price=PRICE)
+    with serving(_folder(tmp_path_factory), settings) as served:
+        yield served
+
+
+KEYED = """\
+providers: {{up: {{kind: openai, base_url: "{url}/v1", api_key: env:PROVIDER_KEY}}}}
+prices: {{up/*: {price}}}
+keys:
+  ci: {{secret: env:CI_KEY, team: platform, models: [up/allowed, up/gone]}}
+"""
+CI_KEY = "tk-ci-0123456789abcdefghijklmnopqrstuvwxyz"
+PROVIDER_KEY = "sk-provider-0123456789"
+
+
+@pytest.fixture(scope="session")
+def keyed(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway that wants a key of its own, and has one for the provider."""
+    settings = KEYED.format(url=upstream.url, price=PRICE)
+    with serving(_folder(tmp_path_factory), settings, CI_KEY=CI_KEY, PROVIDER_KEY=PROVIDER_KEY) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def replayed(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The gateway through which the recordings go."""
+    with serving(_folder(tmp_path_factory), replay_settings(upstream.url)) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def plays(replayed: Served, upstream: Upstream) -> Plays:
+    """All recordings, played in every way once."""
+    return play_all(replayed, upstream)
+
+
+def _folder(factory: pytest.TempPathFactory) -> Path:
+    return factory.mktemp("gateway")
