@@ -4,12 +4,12 @@ Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monot
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.keys import Caller, Secret
 from gateway.core.routing import Retries, Target
+from gateway.core.value import value
 
 Headers = list[tuple[str, str]]
 """Header fields in order, names in lower case, repeated fields kept."""
@@ -22,7 +22,7 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UpstreamRequest:
     """What to ask one target. The adapter adds address, credentials and what the kind wants."""
 
@@ -98,7 +98,7 @@ class Directory(Protocol):
         """Every target's name that some provider lists."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Count:
     """Tokens of some texts and the tokenizer that counted them."""
 

@@ -5,13 +5,14 @@ so that they cannot disagree. Sums over attempts are derived here and nowhere el
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import reduce
 from operator import add
 
 from gateway.core.money import Nano
 from gateway.core.usage import NOTHING_KNOWN, Basis, Usage, weakest
+from gateway.core.value import value
 
 
 class End(StrEnum):
@@ -27,7 +28,7 @@ class End(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Timings:
     """Measured at the gateway with a monotonic clock, milliseconds; tokens per second (contract §6)."""
 
@@ -42,7 +43,7 @@ class Timings:
     output_tokens_per_second: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Charge:
     """Quantity times unit price of one bucket of one attempt, rounded once to nano-dollars."""
 
@@ -54,7 +55,7 @@ class Charge:
     amount_nano: Nano
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallFacts:
     """What is known of a call when it arrives; the same for every frame and row about it."""
 
@@ -75,7 +76,7 @@ class CallFacts:
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptOpened:
     """What the journal keeps of an attempt before the upstream is asked (promises §1)."""
 
@@ -93,7 +94,7 @@ class AttemptOpened:
     hold_nano: Nano = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One try of a call at one target, ended."""
 
@@ -122,7 +123,7 @@ class Attempt:
     charges: tuple[Charge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallRecord:
     """One call, ended: everything that will ever be said about it, except corrections."""
 

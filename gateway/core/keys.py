@@ -6,11 +6,12 @@ The secret exists in clear only at creation. Everywhere else its SHA-256 digest 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from gateway.core.value import value
 
 PREFIX = "tk-"
 """Every key of ours begins so; a bearer token that does is checked and never forwarded."""
-
 
 class Secret:
     """A text that cannot be printed, logged or serialised by accident; `reveal()` is the one way in."""
@@ -43,7 +44,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Key:
     """A virtual key as it is stored; never its secret."""
 
@@ -66,7 +67,7 @@ class Key:
     """`admin` (command line or API) or `file`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Caller:
     """Who makes a call. A keyless caller on loopback has neither key nor team."""
 

@@ -8,7 +8,7 @@ Where prices come from (files, the bundled map) is not known here.
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Context, Decimal
 from functools import lru_cache
 from operator import attrgetter
@@ -19,6 +19,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.core.money import Nano, product_nano
 from gateway.core.routing import Target
 from gateway.core.usage import BILLED_BUCKETS, Usage
+from gateway.core.value import value
 
 CALL = "call"
 """The bucket of a charge per call: its quantity is 1."""
@@ -33,7 +34,7 @@ _PLAIN_TIERS = frozenset({None, "default", "standard", "auto", "on_demand"})
 _EXACT = Context(prec=60)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Price:
     """What one target costs, and how far this version can apply it."""
 
@@ -55,7 +56,7 @@ class Price:
     """Cached audio and images cost something else: the `cache_read` rate holds for calls of text alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conditions:
     """What besides the counts decides about a price."""
 
@@ -65,7 +66,11 @@ class Conditions:
     """The request allowed a search of the web."""
 
 
-@dataclass(frozen=True, slots=True)
+PLAIN = Conditions()
+"""Served as usual, without a search."""
+
+
+@value
 class Priced:
     """The charges of one attempt, and their sum if that is the whole cost."""
 
@@ -77,7 +82,7 @@ class Priced:
     """Why the cost is unknown; null where it is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Assessed:
     """Bucket, quantity and USD per unit of what can be charged, and why that is not everything."""
 
@@ -85,7 +90,7 @@ class _Assessed:
     because: str | None = None
 
 
-def price_usage(attempt: int, usage: Usage, price: Price | None, conditions: Conditions = Conditions()) -> Priced:
+def price_usage(attempt: int, usage: Usage, price: Price | None, conditions: Conditions = PLAIN) -> Priced:
     """The cost of what one attempt used, rounded once per charge. Never raises; unknown is null, with the reason."""
     assessed = _assess(usage, price, conditions)
     charges = tuple(
@@ -98,7 +103,7 @@ def price_usage(attempt: int, usage: Usage, price: Price | None, conditions: Con
     return Priced(charges, None, total, assessed.because)
 
 
-def exact_usd(usage: Usage, price: Price | None, conditions: Conditions = Conditions()) -> Decimal:
+def exact_usd(usage: Usage, price: Price | None, conditions: Conditions = PLAIN) -> Decimal:
     """The same cost in USD without any rounding, for estimates. Raises `Fault` (price unknown) with the reason."""
     assessed = _assess(usage, price, conditions)
     if assessed.because is not None:
@@ -193,7 +198,7 @@ class KindPrices(Protocol):
     def models(self, kind: str) -> Collection[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FilePrice:
     """A price as the operator stated it: exactly one of amounts, `free`, `like`."""
 

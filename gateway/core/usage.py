@@ -4,9 +4,11 @@ Knows what the buckets mean and how they add; the dialects in `wire/` know how a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from enum import StrEnum
 from operator import attrgetter
+
+from gateway.core.value import value
 
 
 class Basis(StrEnum):
@@ -20,7 +22,7 @@ class Basis(StrEnum):
 _STRENGTH = {Basis.PROVIDER: 0, Basis.ESTIMATED: 1, Basis.NONE: 2}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """What one attempt or call used, in tokens (`web_searches`: searches). None: nobody told us."""
 

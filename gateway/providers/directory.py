@@ -7,7 +7,7 @@ nor what it listed itself before.
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import orjson
@@ -32,9 +32,12 @@ class Fetch(Protocol):
 class ModelDirectory:
     """Listings of all providers. Each is asked by one question at a time, whoever waits for it."""
 
-    def __init__(self, providers: Mapping[str, Provider], fetch: Fetch) -> None:
+    def __init__(
+        self, providers: Mapping[str, Provider], fetch: Fetch, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._providers = providers
         self._fetch = fetch
+        self._monotonic = monotonic
         self._listed: dict[str, tuple[str, ...]] = {}
         self._targets: dict[str, tuple[Target, ...]] = {}
         """By model name; rebuilt from what is listed."""
@@ -69,7 +72,7 @@ class ModelDirectory:
 
     def _ask_whoever_is_due(self, age: float) -> None:
         """A question to whoever was not asked within `age` seconds, or not with success in the last few."""
-        now = time.monotonic()
+        now = self._monotonic()
         for name in self._providers:
             since = now - self._asked.get(name, -math.inf)
             if name not in self._running and since >= (AGAIN if name in self._failed else age):
@@ -88,7 +91,7 @@ class ModelDirectory:
         except Fault:
             models = None
         finally:
-            self._asked[name] = time.monotonic()
+            self._asked[name] = self._monotonic()
             del self._running[name]
         if models is None:  # what it listed before is still the best guess
             self._failed.add(name)

@@ -22,6 +22,9 @@ KEEP_PLAIN = 4.0
 """Seconds an idle plain connection is kept: less than the 5 s after which common local servers close theirs."""
 KEEP_TLS = 55.0
 """Seconds an idle TLS connection is kept, and the most for any, whatever its server states."""
+REST = 0.05
+"""Seconds before a connection that carried a stream is used again: llama.cpp says that it keeps the line, and closes it
+after each stream; a call sent into that end would be lost, and nobody could say whether it was billed."""
 MAX_FETCHED = 8 * 1024 * 1024
 """Bytes of an answer to a question of our own."""
 PROXY_REFUSES = 407
@@ -178,7 +181,11 @@ class HttpAnswer:
             self._timer.cancel()
         if self._exchange.complete and self._connection.exchange is self._exchange:
             self._connection.finished()
-            self._pool.give_back(self._origin.key, self._connection, self._keep())
+            back = (self._origin.key, self._connection, self._keep())
+            if self._first_byte is None:
+                self._pool.give_back(*back)
+            else:
+                asyncio.get_running_loop().call_later(REST, self._pool.give_back, *back)
         else:
             self._connection.abort()
 

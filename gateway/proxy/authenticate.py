@@ -44,12 +44,12 @@ class Authenticate:
                 raise Fault(Kind.BAD_KEY, "the API key is unknown, expired or revoked")
         if self._needed():
             if presented is None:
-                raise Fault(Kind.BAD_KEY, "no API key was sent", hint="send a Tollkeeper key as `Authorization: Bearer`")
+                raise Fault(Kind.BAD_KEY, "no API key was sent", hint="send one as `Authorization: Bearer`")
             raise Fault(Kind.BAD_KEY, "this is not a key of this gateway", hint="its keys begin with tk-")
         reason = self._not_local(headers, peer)
         if reason is not None:
-            raise Fault(Kind.BAD_KEY, f"calls without a key are served on this machine alone, and {reason}",
-                        hint="create a key with `tollkeeper key create`")
+            message = f"calls without a key are served on this machine alone, and {reason}"
+            raise Fault(Kind.BAD_KEY, message, hint="create a key with `tollkeeper key create`")
         return Admitted(KEYLESS, Secret(presented) if presented else None)
 
     def _needed(self) -> bool:

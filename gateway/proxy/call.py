@@ -10,6 +10,7 @@ from gateway.core.calls import Attempt, AttemptOpened, CallFacts
 from gateway.core.keys import Caller, Secret
 from gateway.core.pricing import Price
 from gateway.core.routing import Target
+from gateway.core.value import value
 from gateway.ports import Headers, UpstreamAnswer
 from gateway.wire.openai import Asked, Endpoint
 
@@ -17,7 +18,7 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads the request body up to so many bytes; raises `Fault` (too large) beyond."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arrival:
     """A request as it came in, its body still unread."""
 
@@ -39,7 +40,7 @@ class Arrival:
         return f"/v1/{self.endpoint}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Admitted:
     """Who calls, and the provider key that a keyless client sent, if any."""
 
@@ -47,7 +48,7 @@ class Admitted:
     client_key: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """A request that was read and may be answered."""
 
@@ -62,7 +63,7 @@ class Call:
     """`x-tollkeeper-stream-cost: on`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OpenAttempt:
     """An attempt whose opening frame is written and whose end is owed."""
 
@@ -90,7 +91,7 @@ class Ticket:
     settled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The upstream that answered, with the first bytes of its body."""
 

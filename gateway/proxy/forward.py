@@ -3,13 +3,13 @@
 One attempt budget per call. What may have been billed is not repeated unless the settings say so.
 """
 
-from dataclasses import dataclass
 
 import orjson
 
 from gateway.core.calls import End
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.routing import Plan, Retries, Target
+from gateway.core.value import value
 from gateway.ports import Headers, Upstream, UpstreamAnswer, UpstreamRequest
 from gateway.proxy.call import Answered, Call, Ticket
 from gateway.proxy.headers import upstream_fields, value_of
@@ -23,7 +23,7 @@ MAX_ERROR_BODY = 1024 * 1024
 _NEXT_TARGET = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refused:
     """The last upstream's own refusal, whole: status, headers and body pass to the client as they are."""
 

@@ -61,7 +61,7 @@ class Pipeline:
         except asyncio.CancelledError as cancelled:
             self._abandon(ticket, *(cancelled.args or (GOING_DOWN,)))
             raise
-        except Exception as error:  # a fault of ours: told to the operator, and the call still gets its row
+        except Exception as error:  # noqa: BLE001  a fault of ours: told to the operator, and the call gets its row
             self.crashed(error)
             await self._settle_open(ticket, f"internal: {type(error).__name__}")
             return await self.relay.refuse(Fault(Kind.INTERNAL, "the gateway failed at this call"), arrival.id, ticket)

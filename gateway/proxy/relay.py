@@ -4,11 +4,11 @@ A stream and a whole answer are the same thing, bytes with an end; a whole answe
 released at its end, with its cost in the headers.
 """
 
-from dataclasses import dataclass
 
 from gateway.core.calls import CallRecord, End
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.money import usd_text
+from gateway.core.value import value
 from gateway.ports import Clock, Headers
 from gateway.proxy.call import Answered, Call, Ticket
 from gateway.proxy.forward import Refused
@@ -19,7 +19,7 @@ from gateway.proxy.streams import LongAnswer, StreamRelay
 from gateway.wire.openai import read_answer
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """What the client gets: a head and either a whole body or one that is still coming."""
 
@@ -77,7 +77,8 @@ class Relay:
         answer = answered.answer
         said = read_answer(body)
         if said is None and body.strip() in (b"", b"null"):
-            fault = Fault(Kind.UPSTREAM_UNCERTAIN, f"{answered.target.name} answered {answer.status} with nothing in it")
+            message = f"{answered.target.name} answered {answer.status} with nothing in it"
+            fault = Fault(Kind.UPSTREAM_UNCERTAIN, message)
             await self._settle.attempt(ticket, Outcome(End.FAILED, answer.status, error_of(fault)))
             raise fault
         error = said.error if said is not None else None

@@ -5,19 +5,20 @@ Every exit of the pipeline ends here, exactly once. The only place that writes c
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gateway.core.calls import Attempt, CallRecord, End, Timings
 from gateway.core.pricing import Conditions, Priced, price_usage
 from gateway.core.usage import NOTHING_USED, Basis, Usage
+from gateway.core.value import value
 from gateway.ports import Clock, Journal, Observer, Tokenizer
 from gateway.proxy.call import OpenAttempt, Ticket
 from gateway.wire.openai import PER_MESSAGE, message_count, prompt_texts
 from gateway.wire.openai_usage import Stated
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """How an attempt ended, and all that is known of what it used."""
 
@@ -35,7 +36,7 @@ class Outcome:
     upstream_request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Measured:
     usage: Usage
     basis: Basis

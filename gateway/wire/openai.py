@@ -5,13 +5,14 @@ Covers `chat/completions`, `completions` and `embeddings`. Knows no provider and
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 import orjson
 
 from gateway.core.errors import Fault, Kind
+from gateway.core.value import value
 from gateway.wire import json_edit
 from gateway.wire.openai_usage import Json, Stated, from_timings, stated
 
@@ -24,7 +25,7 @@ class Endpoint(StrEnum):
     EMBEDDINGS = "embeddings"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """What a request body says, as far as a gateway must know."""
 
@@ -140,7 +141,7 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(item)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Said:
     """What a whole answer says beside its text."""
 

@@ -4,12 +4,13 @@ It sees events and never changes them. Usage is a last value of a stream, never 
 count one choice (llama.cpp with `n` > 1), which are added (contract §6).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntFlag
 
 import orjson
 
 from gateway.core.usage import Usage
+from gateway.core.value import value
 from gateway.wire.openai import choice_texts, error_text
 from gateway.wire.openai_usage import Stated, from_timings, stated
 
@@ -29,7 +30,7 @@ class Saw(IntFlag):
     DONE = 16
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """What a stream said from its first event to its last, or to the cut."""
 

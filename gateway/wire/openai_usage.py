@@ -6,7 +6,6 @@ the completion, and where a provider counts it beside (xAI, Gemini's compatible 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,12 +13,13 @@ import orjson
 
 from gateway.core.money import Nano, to_nano
 from gateway.core.usage import Usage
+from gateway.core.value import value
 
 Json = Mapping[str, Any]
 _EMPTY: Json = {}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stated:
     """What a provider said about the usage of one answer."""
 

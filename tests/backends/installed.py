@@ -53,15 +53,20 @@ def node_packages() -> Path:
     return installed("node", b"".join(file.read_bytes() for file in files), install)
 
 
-def python_of(name: str, steps: list[list[str]]) -> Path:
-    """The interpreter of an environment of its own; each step is arguments for that interpreter."""
+def python_of(name: str, steps: list[list[str]], lock: Path | None = None) -> Path:
+    """The interpreter of an environment of its own; each step is arguments for that interpreter.
+
+    With a lock file it is filled from that first, every package checked against its hashes.
+    """
+    pinned = [] if lock is None else [pip("--require-hashes", "--no-deps", "-r", str(lock))]
+    wanted = repr(steps).encode() + sys.version.encode() + (b"" if lock is None else lock.read_bytes())
 
     def install(place: Path) -> None:
         run(sys.executable, "-m", "venv", place)
-        for step in steps:
+        for step in pinned + steps:
             run(place / "bin" / "python", *step)
 
-    return installed(name, repr(steps).encode() + sys.version.encode(), install) / "bin" / "python"
+    return installed(name, wanted, install) / "bin" / "python"
 
 
 def pip(*words: str) -> list[str]:

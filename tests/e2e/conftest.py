@@ -1,10 +1,12 @@
 """One gateway and one scripted upstream for everything that can share them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.backends.engines import AIMOCK, llamacpp, running
 from tests.e2e.gateway import Served, serving
 from tests.e2e.played import Plays, play_all
 from tests.e2e.played import settings as replay_settings
@@ -71,6 +73,48 @@ def replayed(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> It
 def plays(replayed: Served, upstream: Upstream) -> Plays:
     """All recordings, played in every way once."""
     return play_all(replayed, upstream)
+
+
+BENCH = """\
+providers:
+  llamacpp: {{base_url: "{chat}"}}
+  locked: {{kind: llamacpp, base_url: "{locked}/v1", api_key: env:LOCKED_KEY}}
+  shut: {{kind: llamacpp, base_url: "{locked}/v1"}}
+  vectors: {{kind: llamacpp, base_url: "{vectors}"}}
+  aimock: {{kind: openai, base_url: "{aimock}/v1"}}
+retries: {{timeout: 60s}}
+prices:
+  llamacpp/*: {{usd_per_million: {{input: "1", cache_read: "0.1", output: "2"}}}}
+  vectors/*: {{usd_per_million: {{input: "1"}}}}
+  aimock/*: {{like: openai}}
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A gateway before real servers, and where those are."""
+
+    gateway: Served
+    llamacpp: str
+    vectors: str
+    aimock: str
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """llama.cpp for chat, for embeddings and behind a key, and aimock, which are installed and started in seconds."""
+    with (
+        running(llamacpp()) as chat,
+        running(llamacpp("embeddings")) as vectors,
+        running(llamacpp("chat", "api_keys=['right']")) as locked,
+        running(AIMOCK) as aimock,
+        serving(
+            _folder(tmp_path_factory),
+            BENCH.format(chat=chat, vectors=vectors, locked=locked, aimock=aimock),
+            LOCKED_KEY="right",
+        ) as gateway,
+    ):
+        yield Bench(gateway, chat, vectors, aimock)
 
 
 def _folder(factory: pytest.TempPathFactory) -> Path:

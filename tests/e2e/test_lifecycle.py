@@ -1,5 +1,6 @@
 """Start, stop and sudden death of the real process: streams end well, rows survive, nothing counts twice."""
 
+import json
 import signal
 import socket
 import sqlite3
@@ -11,6 +12,7 @@ from threading import Event
 import httpx
 import pytest
 
+from tests.cli.terminal import invoke
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.raw import Answers, body_for, post
 from tests.e2e.upstream import (
@@ -45,8 +47,7 @@ def test_streams_in_flight_end_well(upstream: Upstream, tmp_path: Path) -> None:
         line.send(chunk(event("pennies", finish="stop")), chunk(DONE), END)
 
     upstream.plays("life-drain", script)
-    settings = SETTINGS.format(url=upstream.url)
-    with serving(tmp_path, settings) as gateway, gateway.connect() as line:
+    with serving(tmp_path, SETTINGS.format(url=upstream.url)) as gateway, gateway.connect() as line:
         line.sendall(post(body_for("up/life-drain", stream=True)))
         came = Answers(line)
         assert came.head()[0] == 200
@@ -60,8 +61,8 @@ def test_streams_in_flight_end_well(upstream: Upstream, tmp_path: Path) -> None:
             rest += piece
         assert rest.endswith(b"data: [DONE]\n\n")
         assert gateway.program.wait(PATIENCE) == 0
-    with serving(tmp_path, settings) as gateway:
-        assert [row["end"] for row in gateway.calls()] == ["completed"]
+    listed = json.loads(invoke(tmp_path, "calls", "--json").stdout)
+    assert [row["end"] for row in listed["items"]] == ["completed"]
 
 
 def _accepts(gateway: Served) -> bool:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.routing import Provider, Target
-from gateway.providers.directory import ModelDirectory, _ids
+from gateway.providers.directory import AGAIN, FRESH, ModelDirectory, _ids
 from gateway.providers.proxies import no_proxy
 from gateway.providers.transport import Address, HttpTransport
+from tests.fakes.clock import FakeClock
 from tests.providers.asking import bearer
 from tests.raw_server import always, raw_server, whole
 
@@ -47,6 +48,7 @@ class Providers:
     """What each provider answers, and how often it was asked."""
 
     def __init__(self, near: Answer, far: Answer) -> None:
+        self.clock = FakeClock()
         self.answers = {"near": near, "far": far}
         self.asked: Counter[str] = Counter()
 
@@ -60,7 +62,7 @@ class Providers:
 
 def directory_of(near: Answer, far: Answer = down) -> tuple[ModelDirectory, Providers]:
     providers = Providers(near, far)
-    return ModelDirectory(PROVIDERS, providers.fetch), providers
+    return ModelDirectory(PROVIDERS, providers.fetch, providers.clock.monotonic), providers
 
 
 @pytest.mark.anyio
@@ -88,6 +90,29 @@ async def test_what_was_listed_is_remembered_and_so_is_what_was_not() -> None:
         await directory.find(model)
     await directory.names()
     assert providers.asked == {"near": 1, "far": 1}
+
+
+@pytest.mark.anyio
+async def test_who_is_asked_again_and_when() -> None:
+    """Those who answered after a minute, unless a name is unknown; those who did not after seconds."""
+    directory, providers = directory_of(listing("llama"), down)
+    await directory.names()
+    providers.clock.forward(AGAIN - 1)
+    await directory.names()
+    await directory.find("other")
+    assert providers.asked == {"near": 1, "far": 1}
+    providers.clock.forward(1)
+    await directory.names()
+    assert providers.asked == {"near": 1, "far": 2}
+    await directory.find("other")
+    assert providers.asked == {"near": 2, "far": 2}
+    providers.clock.forward(FRESH - 1)
+    assert await directory.find("llama")
+    await directory.names()  # it did not wait for the other one
+    assert providers.asked == {"near": 2, "far": 3}
+    providers.clock.forward(1)
+    assert await directory.find("llama")
+    assert providers.asked["near"] == 3
 
 
 @pytest.mark.anyio
@@ -122,7 +147,7 @@ async def test_one_who_hangs_holds_up_nobody_elses_calls() -> None:
     directory, providers = directory_of(listing("llama"), listing("qwen"))
     await directory.names()
     providers.answers["far"] = hang
-    directory._asked.clear()  # as if a long time had passed
+    providers.clock.forward(FRESH)
     late = asyncio.ensure_future(directory.find("late"))
     await asyncio.sleep(0)
     assert await asyncio.wait_for(directory.find("llama"), 5) == (target("near", "llama"),)
@@ -146,7 +171,7 @@ async def test_whom_it_listed_before_a_failure_is_still_known() -> None:
     directory, providers = directory_of(listing("llama"), listing("qwen"))
     await directory.names()
     providers.answers["near"] = down
-    directory._asked.clear()  # as if a long time had passed
+    providers.clock.forward(FRESH)
     assert await directory.find("llama") == (target("near", "llama"),)
     assert providers.asked["near"] == 2
 
@@ -156,7 +181,7 @@ async def test_what_is_listed_changes_with_time() -> None:
     directory, providers = directory_of(listing("old"), listing("qwen"))
     assert await directory.find("old")
     providers.answers["near"] = listing("new")
-    directory._asked.clear()  # as if a long time had passed
+    providers.clock.forward(FRESH)
     assert await directory.find("old") == ()
     assert await directory.find("new") == (target("near", "new"),)
 
