@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,7 +170,9 @@ class Gateway:
     def _upstreams(self, configured: Mapping[str, Configured]) -> Upstreams:
         simulations = {name: one.simulation for name, one in configured.items() if one.simulation is not None}
         addresses = {
-            name: Address(one.base_url, _authoriser(one)) for name, one in configured.items() if one.base_url is not None
+            name: Address(one.base_url, _authoriser(one))
+            for name, one in configured.items()
+            if one.base_url is not None
         }
         return Upstreams(
             HttpTransport(addresses, proxies=from_environment), SimulatedUpstream(simulations, self.clock), simulations
@@ -216,7 +219,9 @@ class Gateway:
             keys=self.key_repository,
             ring=self.keys,
             reports=Reports(self.database),
-            health=Health(database=self._database_health, journal=self._journal_health, providers=self._provider_health),
+            health=Health(
+                database=self._database_health, journal=self._journal_health, providers=self._provider_health
+            ),
             metrics=self.metrics.registry,
             metrics_open=self.settings.server.metrics == "open",
             declared_keys=self.declared,
@@ -285,8 +290,10 @@ def _provider(name: str, given: ProviderSettings, settings: Settings, environ: M
     auth_headers(facts, api_key, None)  # a key that cannot be sent is an error at start, not at the first call
     if facts.name == "simulated":
         shape = given.simulate
-        simulation = Simulation() if shape is None else Simulation(
-            shape.ttft, shape.itl, shape.jitter, shape.output_tokens, shape.errors, shape.seed
+        simulation = (
+            Simulation()
+            if shape is None
+            else Simulation(shape.ttft, shape.itl, shape.jitter, shape.output_tokens, shape.errors, shape.seed)
         )
         return Configured(Provider(name, facts.name, False, facts.quirks), facts, None, api_key, simulation)
     base_url = base_url_of(facts, given.base_url)
@@ -300,10 +307,21 @@ def _refuse_circle(name: str, base_url: str, settings: Settings) -> None:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = parts.hostname or ""
     ours = settings.server.host
-    here = host == ours or (is_loopback(host) and (is_loopback(ours) or ours in ("0.0.0.0", "::")))
+    here = host == ours or (is_loopback(host) and (is_loopback(ours) or _is_everywhere(ours)))
     if here and port == settings.server.port:
-        raise Fault(Kind.INVALID, f"the base URL of providers.{name} leads back to this gateway",
-                    hint="give the provider's own address", param=f"providers.{name}.base_url")
+        raise Fault(
+            Kind.INVALID,
+            f"the base URL of providers.{name} leads back to this gateway",
+            hint="give the provider's own address",
+            param=f"providers.{name}.base_url",
+        )
+
+
+def _is_everywhere(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def _authoriser(one: Configured) -> Callable[[Secret | None], list[tuple[str, str]]]:
@@ -345,9 +363,7 @@ def _retries(settings: Settings) -> Retries:
     )
 
 
-def _declared(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[tuple[DeclaredKey, ...], tuple[Secret, ...]]:
+def _declared(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[DeclaredKey, ...], tuple[Secret, ...]]:
     """The keys of the file, and their secrets for the log's eyes only."""
     declared, secrets = [], []
     for name, given in settings.keys.items():

@@ -11,7 +11,7 @@ from functools import reduce
 from operator import add
 
 from gateway.core.money import Nano
-from gateway.core.usage import NOTHING_KNOWN, Basis, Usage, weakest
+from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage, weakest
 from gateway.core.value import value
 
 
@@ -160,10 +160,10 @@ class CallRecord:
 
     @property
     def usage_basis(self) -> Basis:
-        """The weakest basis of its attempts; `none` without any."""
+        """The weakest basis of its attempts that can have used anything; `none` without any."""
         if len(self.attempts) == 1:
             return self.attempts[0].usage_basis
-        return weakest(attempt.usage_basis for attempt in self.attempts)
+        return weakest(attempt.usage_basis for attempt in self.attempts if attempt.usage != NOTHING_USED)
 
     @property
     def cost_nano(self) -> Nano | None:

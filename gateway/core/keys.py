@@ -13,6 +13,7 @@ from gateway.core.value import value
 PREFIX = "tk-"
 """Every key of ours begins so; a bearer token that does is checked and never forwarded."""
 
+
 class Secret:
     """A text that cannot be printed, logged or serialised by accident; `reveal()` is the one way in."""
 
@@ -94,9 +95,7 @@ def caller_of(key: Key, presented_digest: str, now_us: int) -> Caller | None:
     if key.expires_us is not None and key.expires_us <= now_us:
         return None
     if presented_digest != key.digest and not (
-        presented_digest == key.old_digest
-        and key.old_digest_until_us is not None
-        and now_us < key.old_digest_until_us
+        presented_digest == key.old_digest and key.old_digest_until_us is not None and now_us < key.old_digest_until_us
     ):
         return None
     return Caller(key.id, key.name, key.team, key.models, key.labels)

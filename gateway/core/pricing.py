@@ -167,9 +167,7 @@ def _obstacle(prompt: int | None, price: Price, conditions: Conditions) -> str |
     return None
 
 
-def _gap(
-    usage: Usage, prompt: int | None, price: Price, conditions: Conditions, missing: list[str]
-) -> str | None:
+def _gap(usage: Usage, prompt: int | None, price: Price, conditions: Conditions, missing: list[str]) -> str | None:
     """What is billed beside the charges, if anything."""
     if missing:
         return f"no price for {', '.join(missing)}"

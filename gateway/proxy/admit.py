@@ -31,8 +31,11 @@ class Admit:
         """Raises `Fault`; the ticket knows by then whatever could be read."""
         headers = arrival.headers
         if HOP_HEADER in headers:
-            raise Fault(Kind.LOOP, "this call has been through a Tollkeeper already",
-                        hint="a provider's base URL leads back here")
+            raise Fault(
+                Kind.LOOP,
+                "this call has been through a Tollkeeper already",
+                hint="a provider's base URL leads back here",
+            )
         body = await inflate(await arrival.read_body(self._max_body), headers.get("content-encoding"), self._max_body)
         ticket.received = self._clock.monotonic()
         asked = read_request(body)

@@ -5,6 +5,7 @@ Bare ASGI on purpose: request and response objects of a framework cost more than
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class DataPlane:
         self._clock = clock
         self._rejected = rejected
         self._origins = allowed_origins
+        self._watchers = _Watchers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fields: Headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
@@ -84,7 +86,8 @@ class DataPlane:
             peer=client[0] if client else None,
             read_body=body.read,
         )
-        watch = _Watch(receive, body)
+        watch = _Watch(receive, body, time.monotonic())
+        self._watchers.add(watch)
         try:
             reply = await self._answer(arrival)
             cors = self._cors(headers)
@@ -96,7 +99,7 @@ class DataPlane:
             if not (watch.client_left or body.client_left):
                 raise
         finally:
-            watch.stop()
+            self._watchers.end(watch)
 
     async def _answer(self, arrival: Arrival) -> Reply:
         try:
@@ -104,8 +107,8 @@ class DataPlane:
         except Fault as fault:  # nobody we know, or no room in the journal: counted, without a row
             self._rejected(fault.kind.value, arrival.peer)
             body = body_of(fault)
-            ours: Headers = [("x-tollkeeper-call-id", arrival.id), ("x-request-id", arrival.id)]
-            return Reply(refusal_of(fault).status, [*ours, *headers_of(fault), *_json_fields(body)], body)
+            fields: Headers = [("x-request-id", arrival.id), *headers_of(fault), *_json_fields(body)]
+            return Reply(refusal_of(fault).status, fields, body)
 
     @staticmethod
     async def _send_rest(
@@ -241,22 +244,22 @@ def _too_large(limit: int) -> Fault:
 class _Watch:
     """Notices that the client has left, and cancels the call."""
 
-    __slots__ = ("_body", "_handle", "_receive", "_task", "_watcher", "client_left")
+    __slots__ = ("_body", "_receive", "_task", "_watcher", "begun", "client_left")
 
-    def __init__(self, receive: Receive, body: _Body) -> None:
+    def __init__(self, receive: Receive, body: _Body, begun: float) -> None:
         self._receive, self._body = receive, body
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[Message] | None = None
+        self.begun = begun
         self.client_left = False
-        self._handle = asyncio.get_running_loop().call_later(WATCH_AFTER, self._start)
 
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        if not self._body.done:  # the body is still being read, and that notices too
-            self._handle = loop.call_later(WATCH_AFTER, self._start)
-            return
-        self._watcher = loop.create_task(self._receive())  # type: ignore[arg-type]  # ASGI says Awaitable
-        self._watcher.add_done_callback(self._left)
+    def start(self) -> bool:
+        """Begin to watch; not possible while the body is still being read, and that notices too."""
+        if self._watcher is None and self._body.done:
+            receiving = self._receive()
+            self._watcher = asyncio.get_running_loop().create_task(receiving)  # type: ignore[arg-type]  # an Awaitable
+            self._watcher.add_done_callback(self._left)
+        return self._watcher is not None
 
     def _left(self, watcher: "asyncio.Task[Message]") -> None:
         if not watcher.cancelled() and watcher.exception() is None and self._task is not None:
@@ -264,7 +267,34 @@ class _Watch:
             self._task.cancel(CLIENT_LEFT)
 
     def stop(self) -> None:
-        self._handle.cancel()
         if self._watcher is not None:
             self._watcher.remove_done_callback(self._left)
             self._watcher.cancel()
+
+
+class _Watchers:
+    """The calls that are not watched yet. One timer for all: most calls end before a watch would pay."""
+
+    def __init__(self) -> None:
+        self._young: dict[_Watch, None] = {}
+        self._ticking = False
+
+    def add(self, watch: _Watch) -> None:
+        self._young[watch] = None
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_later(WATCH_AFTER, self._tick)
+
+    def end(self, watch: _Watch) -> None:
+        self._young.pop(watch, None)
+        watch.stop()
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        old = time.monotonic() - WATCH_AFTER
+        for watch in [watch for watch in self._young if watch.begun <= old]:
+            if watch.start():
+                del self._young[watch]
+        self._ticking = bool(self._young)
+        if self._ticking:
+            loop.call_later(WATCH_AFTER, self._tick)

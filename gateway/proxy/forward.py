@@ -3,7 +3,6 @@
 One attempt budget per call. What may have been billed is not repeated unless the settings say so.
 """
 
-
 import orjson
 
 from gateway.core.calls import End

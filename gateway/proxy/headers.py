@@ -5,19 +5,47 @@ from collections.abc import Iterable
 from gateway.ports import Headers
 
 _HOP_BY_HOP = frozenset(
-    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-     "transfer-encoding", "upgrade")
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
 )
 # What only concerns the line between client and gateway, or would tell the provider who our clients are.
 _NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
-    ("host", "content-length", "content-encoding", "accept-encoding", "expect", "authorization", "api-key", "x-api-key",
-     "x-goog-api-key", "cookie", "origin", "referer", "forwarded", "x-real-ip", "x-request-id", "via")
+    (
+        "host",
+        "content-length",
+        "content-encoding",
+        "accept-encoding",
+        "expect",
+        "authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "cookie",
+        "origin",
+        "referer",
+        "forwarded",
+        "x-real-ip",
+        "x-request-id",
+        "via",
+    )
 )
 _NOT_UPSTREAM_PREFIXES = ("x-tollkeeper-", "x-forwarded-", "sec-fetch-", "access-control-")
 # What is true of the upstream's line alone, or would act on the gateway's own address in a browser.
 _NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
     ("content-length", "set-cookie", "alt-svc", "strict-transport-security", "server", "date", "request-id", "via")
 )
+_OURS = ("x-tollkeeper-", "access-control-")
+SIMULATED = "x-tollkeeper-simulated"
+"""Says that an answer is simulated, and by whom it was answered: it must reach whoever reads the answer."""
 _COPIED = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 
 
@@ -32,23 +60,24 @@ def upstream_fields(fields: Headers) -> Headers:
     """The client's fields that go to the provider, and what we ask of it."""
     dropped = _NOT_UPSTREAM | _named(fields)
     passed = [
-        (name, value)
-        for name, value in fields
-        if name not in dropped and not name.startswith(_NOT_UPSTREAM_PREFIXES)
+        (name, value) for name, value in fields if name not in dropped and not name.startswith(_NOT_UPSTREAM_PREFIXES)
     ]
     # The answer is read on its way, so it must come in clear.
     passed.append(("accept-encoding", "identity"))
     return passed
 
 
-def client_fields(fields: Headers) -> Headers:
-    """The provider's fields that go to the client; its request id and rate limits also under `x-upstream-`."""
-    dropped = _NOT_DOWNSTREAM | _named(fields)
+def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Headers:
+    """The provider's fields that go to the client, but for those of ours that stand in their place.
+
+    Its request id and its rate limits are also given under `x-upstream-`.
+    """
+    dropped = _NOT_DOWNSTREAM | _named(fields) | without
     passed: Headers = []
     for name, value in fields:
         if name == "x-request-id" or name == "request-id":
             passed.append(("x-upstream-request-id", value))
-        elif name in dropped or name.startswith(("x-tollkeeper-", "access-control-")):
+        elif name in dropped or (name.startswith(_OURS) and name != SIMULATED):
             continue
         else:
             passed.append((name, value))

@@ -3,6 +3,8 @@
 The only place that writes opening frames. Their amount is 0 until budgets exist.
 """
 
+from decimal import Decimal
+
 from gateway.core.calls import AttemptOpened, CallFacts
 from gateway.core.pricing import Price, PriceBook, per_million_text
 from gateway.core.routing import Target
@@ -62,8 +64,9 @@ class Hold:
         found = self._looked_up.get(target.name)
         if found is None:
             price = self._prices.find(target)
-            usable = price is not None and price.unknown_because is None
-            rate = price.rates.get("input") if price is not None and usable else None
+            rate = None
+            if price is not None and price.unknown_because is None:
+                rate = Decimal(0) if price.free else price.rates.get("input")
             found = (price, None if rate is None else per_million_text(rate))
             if len(self._looked_up) >= 10_000:  # model names come from clients
                 self._looked_up.clear()

@@ -4,7 +4,6 @@ A stream and a whole answer are the same thing, bytes with an end; a whole answe
 released at its end, with its cost in the headers.
 """
 
-
 from gateway.core.calls import CallRecord, End
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.money import usd_text
@@ -43,7 +42,8 @@ class Relay:
             return await self._upstream_refusal(answered, call, ticket)
         kind = value_of(answered.answer.headers, "content-type") or ""
         if kind.startswith("text/event-stream"):
-            headers = [*_head(call, answered.answer.headers, answered.target.name, ticket), *_STREAM_FIELDS]
+            upstream = client_fields(answered.answer.headers, _STREAM_NAMES)
+            headers = [*upstream, *_ours(call, answered.target.name, ticket), *_STREAM_FIELDS]
             return Reply(
                 answered.answer.status,
                 headers,
@@ -55,23 +55,30 @@ class Relay:
         answer = answered.answer
         parts, size = [answered.first], len(answered.first)
         try:
-            while part := await answer.read():
+            while size <= self._buffer:
+                part = await answer.read()
+                if not part:
+                    answer.close()
+                    return await self._released(answered, b"".join(parts), call, ticket)
                 parts.append(part)
                 size += len(part)
-                if size > self._buffer:
-                    headers = _head(call, answer.headers, answered.target.name, ticket)
-                    length = value_of(answer.headers, "content-length")
-                    if length is not None:
-                        headers.append(("content-length", length))
-                    long = LongAnswer(answered, parts, ticket, self._settle, self._clock)
-                    return Reply(answer.status, headers, rest=long)
         except UpstreamFault as fault:
+            answer.close()
             await self._settle.attempt(ticket, Outcome(End.FAILED, answer.status, error_of(fault)))
             raise
-        finally:
-            if size <= self._buffer:
-                answer.close()
-        return await self._released(answered, b"".join(parts), call, ticket)
+        except BaseException:  # cancelled: the attempt stays open on the ticket, for the pipeline to settle
+            answer.close()
+            raise
+        return self._long(answered, parts, call, ticket)
+
+    def _long(self, answered: Answered, parts: list[bytes], call: Call, ticket: Ticket) -> Reply:
+        """Too long to be held: on its way at once, without its cost in the headers."""
+        answer = answered.answer
+        headers = _head(call, answer.headers, answered.target.name, ticket)
+        length = value_of(answer.headers, "content-length")
+        if length is not None:
+            headers.append(("content-length", length))
+        return Reply(answer.status, headers, rest=LongAnswer(answered, parts, ticket, self._settle, self._clock))
 
     async def _released(self, answered: Answered, body: bytes, call: Call, ticket: Ticket) -> Reply:
         answer = answered.answer
@@ -129,6 +136,7 @@ class Relay:
 
 
 _STREAM_FIELDS: Headers = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+_STREAM_NAMES = frozenset(name for name, _ in _STREAM_FIELDS)
 _JSON_FIELD: Headers = [("content-type", "application/json")]
 
 
@@ -137,9 +145,12 @@ def _ids(call_id: str) -> Headers:
 
 
 def _head(call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
+    return [*client_fields(upstream), *_ours(call, target, ticket)]
+
+
+def _ours(call: Call, target: str, ticket: Ticket) -> Headers:
     overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
     return [
-        *client_fields(upstream),
         *_ids(call.arrival.id),
         ("x-tollkeeper-target", target),
         ("x-tollkeeper-cache", "off"),
@@ -153,4 +164,3 @@ def _cost(record: CallRecord) -> Headers:
     if cost is not None:
         fields.append(("x-tollkeeper-cost-usd", cost))
     return fields
-

@@ -71,8 +71,12 @@ class Route:
             if price is not None and price.unknown_because is None:
                 priced.append(target)
         if not priced:
-            raise Fault(Kind.PRICE_UNKNOWN, f"no price is known for {model!r}, and the settings refuse such calls",
-                        hint="state one under `prices:`", param="model")
+            raise Fault(
+                Kind.PRICE_UNKNOWN,
+                f"no price is known for {model!r}, and the settings refuse such calls",
+                hint="state one under `prices:`",
+                param="model",
+            )
         return Plan(tuple(priced), plan.resolved_by)
 
     async def _unknown(self, model: str) -> Fault:

@@ -128,7 +128,7 @@ class Settle:
 
     async def _measure(self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome) -> _Measured:
         if outcome.generated_nothing:
-            return _Measured(NOTHING_USED, Basis.PROVIDER)
+            return _Measured(NOTHING_USED, Basis.NONE)  # certain, but nobody stated it
         said = outcome.stated
         if said is None:
             return await self._estimate(ticket, opened, outcome)

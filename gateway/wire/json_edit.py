@@ -65,9 +65,10 @@ def _walk(body: bytes, key: str) -> list[tuple[int, int]]:
 def _same_name(text: bytes, key: str) -> bool:
     if b"\\" not in text:
         return text[1:-1] == key.encode()
-    return re.sub(rb"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text)[
-        1:-1
-    ] == key.encode()
+    return (
+        re.sub(rb"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)).encode("utf-8", "replace"), text)[1:-1]
+        == key.encode()
+    )
 
 
 def _value_span(body: bytes, start: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Semaphore
 from time import monotonic
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.e2e.gateway import Served, until
 from tests.e2e.raw import MIB, Answers, body_for, post
-from tests.e2e.upstream import DONE, END, EVENTS, PATIENCE, Line, Request, Upstream, chunk, event
+from tests.e2e.upstream import DONE, END, EVENTS, PATIENCE, USAGE, Line, Request, Upstream, chunk, event
 
 
 def test_each_event_leaves_while_the_upstream_waits_with_the_next(gateway: Served, upstream: Upstream) -> None:
@@ -122,3 +123,18 @@ def test_a_slow_reader_of_a_large_answer_keeps_the_memory_flat(gateway: Served, 
             most = max(most, gateway.memory())
     assert most - before < 40 * MIB, f"{(most - before) // MIB} MiB more for one answer"
     assert gateway.row(model="up/edge-large")["end"] == "completed"
+
+
+def test_an_upstream_that_closes_its_line_after_each_stream(gateway: Served, upstream: Upstream) -> None:
+    """llama.cpp says `keep-alive` and does not mean it: no call may be sent into the closing line."""
+
+    def script(_: Request, line: Line) -> None:
+        said = [event("four", finish="stop"), event(usage=USAGE), DONE]
+        line.send(EVENTS.replace(b"\r\n\r\n", b"\r\nkeep-alive: timeout=5, max=100\r\n\r\n"), *map(chunk, said), END)
+        line.close()
+
+    upstream.plays("edge-closing", script)
+    with ThreadPoolExecutor(8) as pool:
+        answered = list(pool.map(lambda _: gateway.post("up/edge-closing", stream=True).status_code, range(120)))
+    assert answered == [200] * 120
+    assert {row["end"] for row in gateway.rows(120, model="up/edge-closing")} == {"completed"}

@@ -23,7 +23,12 @@ def admit(headers: dict[str, str], *keys: Key, policy: KeyPolicy = OPTIONAL, pee
 
 @pytest.mark.parametrize(
     "headers",
-    [{"authorization": "Bearer tk-abc"}, {"authorization": "bearer  tk-abc"}, {"api-key": "tk-abc"}, {"x-api-key": "tk-abc"}],
+    [
+        {"authorization": "Bearer tk-abc"},
+        {"authorization": "bearer  tk-abc"},
+        {"api-key": "tk-abc"},
+        {"x-api-key": "tk-abc"},
+    ],
 )
 def test_a_key_is_found_wherever_clients_put_it(headers: dict[str, str]) -> None:
     assert admit(headers, KEY) == "ci"
@@ -47,7 +52,9 @@ def test_keys_are_needed_off_loopback_and_where_required() -> None:
 
 def test_a_file_s_key_may_look_like_any_text_and_is_never_forwarded() -> None:
     odd = Key("file:x", "odd", "plain", digest("plain-secret"), 0)
-    admitted = Authenticate(MemoryKeyRing(lambda: 0, [odd]), OPTIONAL)({**LOCAL, "authorization": "Bearer plain-secret"}, "127.0.0.1")
+    admitted = Authenticate(MemoryKeyRing(lambda: 0, [odd]), OPTIONAL)(
+        {**LOCAL, "authorization": "Bearer plain-secret"}, "127.0.0.1"
+    )
     assert (admitted.caller.key, admitted.client_key) == ("odd", None)
 
 

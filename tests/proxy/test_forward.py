@@ -39,6 +39,7 @@ async def test_the_next_target_answers_where_one_refuses(status: int) -> None:
     assert (second.target, second.end, second.cost_nano) == ("a/m", "completed", COST)
     assert [opened.index for opened in made.journal.openings] == [0, 1]
     assert made.record.cost_nano == COST
+    assert (first.usage_basis, made.record.usage_basis) == ("none", "provider")
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from gateway.proxy.call import Admitted
 from gateway.proxy.hold import Hold
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import MemoryJournal
-from tests.proxy.rig import A, B, PRICES, chat, rig, whole
+from tests.proxy.rig import PRICES, A, B, chat, rig, whole
 
 
 @pytest.mark.anyio

@@ -101,3 +101,16 @@ async def test_a_refusal_of_ours_names_the_call() -> None:
         "code": "invalid_request",
     }
     assert (made.record.end, made.record.attempts, made.record.cost_nano) == ("refused", (), 0)
+
+
+@pytest.mark.anyio
+async def test_a_stream_s_headers_come_once() -> None:
+    answer = ScriptedAnswer(
+        headers=[("content-type", "text/event-stream"), ("cache-control", "private"), ("x-accel-buffering", "yes"),
+                 ("x-tollkeeper-simulated", "true")],
+        pieces=[b"data: [DONE]\n\n"],
+    )  # fmt: skip
+    reply = await rig(answer).call(chat(stream=True))
+    assert [value for name, value in reply.headers if name == "cache-control"] == ["no-cache"]
+    assert [value for name, value in reply.headers if name == "x-accel-buffering"] == ["no"]
+    assert header(reply, "x-tollkeeper-simulated") == "true"

@@ -24,7 +24,11 @@ async def test_the_provider_s_figures_and_an_exact_cost() -> None:
     (attempt,) = made.record.attempts
     assert attempt.usage == Usage(input=1000, output=100)
     assert json.loads(attempt.raw_usage or "") == USAGE
-    assert (attempt.cost_nano, attempt.upstream_request_id, attempt.price_book) == (COST, "up-1", PRICES.version.removeprefix("none + "))
+    assert (attempt.cost_nano, attempt.upstream_request_id, attempt.price_book) == (
+        COST,
+        "up-1",
+        PRICES.version.removeprefix("none + "),
+    )
     assert [(charge.bucket, charge.quantity, charge.amount_nano) for charge in attempt.charges] == [
         ("input", 1000, 2_000_000),
         ("output", 100, 1_000_000),

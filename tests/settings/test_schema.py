@@ -1,6 +1,6 @@
 """How a tree becomes sections: on a model of its own, so that no setting stands in the way."""
 
-# ruff: noqa: RUF009 - `setting` makes a field
+
 
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass

@@ -9,15 +9,24 @@ from hypothesis import strategies as st
 from gateway.wire.json_edit import insert, replace
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=8) | st.just("model") | st.just('"}{['),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.just("model"), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.text(max_size=8)
+    | st.just("model")
+    | st.just('"}{['),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4) | st.just("model"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.text(max_size=5) | st.sampled_from(["model", "stream_options"]), VALUES, max_size=5)
 
 
 @given(OBJECTS, VALUES, st.sampled_from([None, 2]), st.booleans())
-def test_replaces_the_top_level_field_alone(fields: dict[str, object], new: object, indent: int | None, ascii: bool) -> None:
+def test_replaces_the_top_level_field_alone(
+    fields: dict[str, object], new: object, indent: int | None, ascii: bool
+) -> None:
     fields.setdefault("model", "a")
     body = json.dumps(fields, indent=indent, ensure_ascii=ascii).encode()
     changed = replace(body, "model", json.dumps(new).encode())

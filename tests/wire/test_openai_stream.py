@@ -60,13 +60,17 @@ def test_usage_is_the_last_value_never_a_sum() -> None:
 
 def test_events_that_each_count_one_choice_are_added() -> None:
     timings = {"cache_n": 4, "prompt_n": 1, "predicted_n": 2}
-    heard = fed(event(usage=USAGE, timings=timings), event({"content": "b"}), event(usage=USAGE, timings=timings)).heard()
+    heard = fed(
+        event(usage=USAGE, timings=timings), event({"content": "b"}), event(usage=USAGE, timings=timings)
+    ).heard()
     assert heard.stated is not None
     assert heard.stated.usage == Usage(input=5, output=4)
 
 
 def test_timings_count_where_no_usage_comes() -> None:
-    heard = fed(event({"content": "a"}), event({}, "stop", timings={"cache_n": 4, "prompt_n": 1, "predicted_n": 2})).heard()
+    heard = fed(
+        event({"content": "a"}), event({}, "stop", timings={"cache_n": 4, "prompt_n": 1, "predicted_n": 2})
+    ).heard()
     assert heard.stated is not None
     assert heard.stated.usage == Usage(input=1, cache_read=4, output=2)
     assert heard.finished

@@ -1,0 +1,1 @@
+"""How fast the gateway is: a load, an upstream that costs nothing, and figures. See benchmarks/README.md."""
