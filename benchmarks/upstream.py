@@ -14,10 +14,11 @@ from typing import Any
 import httptools
 import uvloop
 
-from benchmarks.shape import events, whole_answer
+from benchmarks.shape import MODEL, events, whole_answer
 
 GATEWAY = "/v1/chat/completions"
 DIRECT = "/direct/chat/completions"
+MODELS = "/v1/models"
 COUNTS = "/counts"
 
 _HEAD = b"HTTP/1.1 200 OK\r\nx-request-id: req-1\r\n"
@@ -37,6 +38,7 @@ def _pieces() -> list[bytes]:
 
 _WHOLE = _whole(whole_answer())
 _STREAM = _pieces()
+_MODELS = _whole(json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).encode())
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -77,6 +79,8 @@ class Connection(asyncio.Protocol):
                 self._send_event()
             else:
                 self._transport.write(_WHOLE)
+        elif self._path == MODELS:
+            self._transport.write(_MODELS)
         elif self._path == COUNTS:
             self._transport.write(_whole(json.dumps(self._counts).encode()))
         else:
@@ -101,4 +105,3 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     uvloop.run(_serve())
-    os._exit(0)

@@ -48,6 +48,11 @@ def _about(call: Mapping[str, Any]) -> list[tuple[str, str]]:
     at_least = call["cost_at_least_usd"]
     if at_least is not None:
         cost += f", at least {money([at_least])[0]}"
+    unpriced = {
+        number: attempt["unpriced_because"]
+        for number, attempt in enumerate(call["attempts"])
+        if attempt["unpriced_because"] is not None
+    }
     labels = ", ".join(f"{name}={value}" for name, value in call["labels"].items())
     facts = [
         ("call", call["id"]),
@@ -64,6 +69,7 @@ def _about(call: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("error", word(call["error"])),
         ("cache", call["cache"]),
         ("cost", cost),
+        *((f"no cost of #{number}", because) for number, because in unpriced.items()),
         ("price book", word(call["price_book"])),
     ]
     return [(name, value) for name, value in facts if value != UNKNOWN]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -11,7 +12,7 @@ from typer.core import TyperGroup
 
 from gateway.cli import when
 from gateway.cli.call_sheet import print_call
-from gateway.cli.frame import AsJson, Config, group, opened, run
+from gateway.cli.frame import AsJson, Config, group, opened, read_settings, run
 from gateway.cli.tables import Column, Lines, console, count, decimal, money, print_json, print_table, word
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
@@ -21,14 +22,21 @@ if TYPE_CHECKING:
 
 
 class _Calls(TyperGroup):
-    """`calls` alone, or with options, lists."""
+    """`calls` alone, or with options, lists; so its help shows those options."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS] | show ID"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.commands["list"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         verb = args[0] if args else None
         return super().parse_args(ctx, args if verb == "--help" or verb in self.commands else ["list", *args])
 
 
-app = group("Single calls: `calls` alone lists the newest.", _Calls)
+app = group("List the newest calls, or show one.", _Calls)
 
 _POLL_SECONDS = 0.2
 _PAGE = 200
@@ -36,7 +44,7 @@ _PAGE = 200
 _Tell: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], None]
 
 _COLUMNS = (
-    Column("started", 70, least=19),
+    Column("started UTC", 70, least=19),
     Column("id", 85, least=36),
     Column("key", 30, least=10),
     Column("team", 50, least=10),
@@ -55,20 +63,26 @@ _COLUMNS = (
 @app.command("list")
 def list_calls(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with calls as they end.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 20,
-    key: Annotated[str | None, typer.Option("--key", help="The key's name.")] = None,
-    team: Annotated[str | None, typer.Option("--team")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="As the client asked for it.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="provider/model.")] = None,
-    end: Annotated[str | None, typer.Option("--end", help="How it ended: completed, failed, …")] = None,
-    session: Annotated[str | None, typer.Option("--session")] = None,
-    status: Annotated[int | None, typer.Option("--status", help="What the client was told.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="7d, 12h, 2026-10-01, …")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="As --since; not included.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="How many.")] = 20,
+    key: Annotated[str | None, typer.Option("--key", metavar="NAME", help="The key's name.")] = None,
+    team: Annotated[str | None, typer.Option("--team", metavar="NAME", help="The team that it counted for.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="As the client asked for it.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="PROVIDER/MODEL", help="Who answered.")] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="NAME", help="How it ended: completed, failed, …")] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="TEXT", help="What the client sent as x-tollkeeper-session.")
+    ] = None,
+    status: Annotated[
+        int | None, typer.Option("--status", metavar="N", help="The HTTP status that the client was told.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="7d, 12h, 2026-10-01, 2026-10-01T08:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="As --since; not included.")] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest calls; --follow goes on with new ones."""
+    """List the newest calls; times are UTC."""
     _require_end(end)
     now = when.now_us()
     since_us = None if since is None else times.past_us(since, "--since", now)
@@ -94,7 +108,7 @@ def show(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one call: timings, usage, every attempt, every charge."""
+    """Show one call: timings, usage, attempts, charges."""
     found = run(_one(config, call))
     if as_json:
         print_json(found)
@@ -146,6 +160,7 @@ async def _watch(config: Path | None, wanted: "CallFilter", limit: int, tell: _T
 
     from gateway.storage.reports import Reports
 
+    await _until_made(config)
     async with opened(config, read_only=True) as db:
         reports = Reports(db)
         seen = await reports.last_seq()
@@ -161,6 +176,21 @@ async def _watch(config: Path | None, wanted: "CallFilter", limit: int, tell: _T
             # Past the calls that were not wanted too, so that no look goes over them again.
             seen = max([last, *(call.seq for call in fresh)])
             await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _until_made(config: Path | None) -> None:
+    """Wait for the first `serve`, whose calls are the ones to follow."""
+    import asyncio
+
+    from gateway.storage.address import sqlite_path
+    from gateway.storage.engine import current
+
+    url = read_settings(config).database.url
+    if sqlite_path(url).exists():
+        return
+    print("There is no database yet: waiting for `tollkeeper serve`.", file=sys.stderr)
+    while current(url) is None:
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _as_json_lines(calls: Sequence[Mapping[str, Any]]) -> None:

@@ -16,7 +16,10 @@ def _noun() -> None:
 
 @app.command("check")
 def check(config: Config = None) -> None:
-    """Read the settings, name every mistake with its line; exit 2 if there is one."""
+    """Name every mistake in the settings with its line.
+
+    Exits 2 if there is one.
+    """
     from gateway.settings import SettingsError
 
     settings = read_settings(config)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.frame import FAILED, Config, group, read_settings, run
+from gateway.cli.frame import FAILED, Config, group, make_data_folder, read_settings, run
 from gateway.core.errors import Fault, Kind
 
 app = group("The database: its schema, backups.")
@@ -14,10 +14,15 @@ app = group("The database: its schema, backups.")
 
 @app.command("upgrade")
 def upgrade(config: Config = None) -> None:
-    """Bring the database to the schema of this version; makes it if there is none."""
+    """Make the database, or bring it to this version.
+
+    What is in it stays.
+    """
     from gateway.storage import engine
 
-    url = read_settings(config).database.url
+    settings = read_settings(config)
+    make_data_folder(settings)
+    url = settings.database.url
     before = engine.current(url)
     engine.upgrade(url)
     after = engine.current(url)
@@ -34,13 +39,19 @@ def current(config: Config = None) -> None:
 
 @app.command("check")
 def check(config: Config = None) -> None:
-    """Compare the database with the schema that this version expects; exit 1 if they differ."""
+    """Compare the schema with what this version expects.
+
+    Exits 1 if they differ.
+    """
     from gateway.storage import engine
 
     url = read_settings(config).database.url
     found, wanted = engine.current(url), engine.head()
+    if found is None:
+        hint = "`tollkeeper db upgrade` makes it, and so does the first `tollkeeper serve`"
+        raise Fault(Kind.NOT_FOUND, "there is no database yet", hint=hint)
     if found != wanted:
-        message = f"the database is at revision {found or 'none'}, this version needs {wanted}"
+        message = f"the database is at revision {found}, this version needs {wanted}"
         raise Fault(Kind.UNAVAILABLE, message, hint="run `tollkeeper db upgrade`")
     differences = engine.differences(url)
     for difference in differences:

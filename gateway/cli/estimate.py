@@ -60,7 +60,10 @@ def estimate(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Calculate what requests cost, how long answers take, when an own GPU or a training pays."""
+    """Calculate costs, answer times, what an own GPU pays.
+
+    What requests cost, how long an answer takes, what a token costs on an own GPU, when a training has paid for itself.
+    """
     given = {name: value for name, value in locals().items() if value is not None and name not in ("config", "as_json")}
     asked = _Asked(given, config)
     results = {
@@ -176,7 +179,7 @@ class _Asked:
         name, unit = (thousand, 1_000) if self.has(thousand) else (million, 1_000_000)
         rate = per_token(self.number(name), unit)
         if unit == 1_000 and rate > Decimal("0.001"):  # known fault 21
-            other = f"that is ${_plain(rate * 1_000_000, 2, 6)} per million; did you mean {_flag(million)}?"
+            other = f"that is ${_grouped(rate * 1_000_000, 2, 6)} per million; did you mean {_flag(million)}?"
             print(f"Note: {_flag(name)} {self._given[name]}: {other}", file=sys.stderr)
         return rate
 
@@ -204,10 +207,13 @@ def _requests(asked: _Asked) -> _Result | None:
         raise asked.explained(fault) from None
     facts: dict[str, Any] = {"price": asked.price_name, "price_book": price.book}
     facts["per_request_usd"] = _plain(spent.per_request, 9, 18)
-    lines = {"per request": f"${_plain(spent.per_request, 6, 12)}"}
+    lines = {"per request": f"${_grouped(spent.per_request, 6, 12)}"}
     if spent.per_day is not None and spent.per_30_days is not None:
         facts |= {"per_day_usd": _plain(spent.per_day, 9, 18), "per_30_days_usd": _plain(spent.per_30_days, 9, 18)}
-        lines |= {"per day": f"${_plain(spent.per_day, 2, 12)}", "per 30 days": f"${_plain(spent.per_30_days, 2, 12)}"}
+        lines |= {
+            "per day": f"${_grouped(spent.per_day, 2, 12)}",
+            "per 30 days": f"${_grouped(spent.per_30_days, 2, 12)}",
+        }
     if asked.has("target"):
         lines["price"] = f"{asked.price_name}, {price.book}"
     return _Result(facts, lines)
@@ -220,7 +226,7 @@ def _latency(asked: _Asked) -> _Result | None:
 
     time = latency(asked.number("ttft_ms"), asked.number("tpot_ms"), asked.integer("tokens") or 0)
     facts = {"seconds": float(time.seconds), "tokens_per_second": float(time.tokens_per_second)}
-    lines = {"whole answer": f"{_plain(time.seconds, 1, 3)} s", "speed": f"{time.tokens_per_second:.1f} tokens/s"}
+    lines = {"whole answer": f"{_grouped(time.seconds, 1, 3)} s", "speed": f"{time.tokens_per_second:,.1f} tokens/s"}
     return _Result(facts, lines)
 
 
@@ -237,7 +243,7 @@ def _gpu(asked: _Asked) -> _Result | None:
         "tokens_per_hour": float(own.tokens_per_hour),
         "utilisation": float(share),
     }
-    lines = {"own GPU": f"${_plain(own.usd_per_million, 2, 6)} per million tokens at {_percent(share)} utilisation"}
+    lines = {"own GPU": f"${_grouped(own.usd_per_million, 2, 6)} per million tokens at {_percent(share)} utilisation"}
     if asked.priced:
         facts["break_even"], lines["break-even"] = _break_even(asked, hour, speed)
     return _Result(facts, lines)
@@ -261,10 +267,10 @@ def _break_even(asked: _Asked, hour: Decimal, speed: Decimal) -> tuple[dict[str,
         "utilisation": float(even.utilisation),
         "reachable": even.utilisation <= 1,
     }
-    against = f"with {asked.price_name} at ${_plain(rival, 2, 6)} per million {of_what}"
+    against = f"with {asked.price_name} at ${_grouped(rival, 2, 6)} per million {of_what}"
     if even.utilisation > 1:
-        return facts, f"never {against}: the GPU would have to make {even.tokens_per_hour:.0f} tokens per hour"
-    return facts, f"at {even.tokens_per_hour:.0f} tokens per hour, {_percent(even.utilisation)} utilisation, {against}"
+        return facts, f"never {against}: the GPU would have to make {even.tokens_per_hour:,.0f} tokens per hour"
+    return facts, f"at {even.tokens_per_hour:,.0f} tokens per hour, {_percent(even.utilisation)} utilisation, {against}"
 
 
 def _training(asked: _Asked) -> _Result | None:
@@ -275,8 +281,8 @@ def _training(asked: _Asked) -> _Result | None:
     per_day = asked.integer("per_day")
     paid = pay_back(asked.number("training_usd"), asked.number("saves_usd_per_request"), per_day)
     facts: dict[str, Any] = {"requests": paid.requests, "days": paid.days}
-    text = f"after {paid.requests} requests"
-    return _Result(facts, {"paid back": text if paid.days is None else f"{text}, {paid.days} days"})
+    text = f"after {paid.requests:,} requests"
+    return _Result(facts, {"paid back": text if paid.days is None else f"{text}, {paid.days:,} days"})
 
 
 def _price_in_book(name: str, config: Path | None) -> "Price":
@@ -316,11 +322,16 @@ def _flag(name: str) -> str:
 
 
 def _percent(share: Decimal) -> str:
-    return f"{_plain(share * 100, 0, 1)} %"
+    return f"{_grouped(share * 100, 0, 1)} %"
 
 
 def _plain(number: Decimal, least: int, most: int) -> str:
-    """Digits with as many decimals as the number has, within bounds."""
+    """Digits with as many decimals as the number has, within bounds: for programs."""
+    return _grouped(number, least, most).replace(",", "")
+
+
+def _grouped(number: Decimal, least: int, most: int) -> str:
+    """The same with its thousands apart: for people."""
     exponent = number.normalize().as_tuple().exponent
     decimals = -exponent if isinstance(exponent, int) else least
-    return f"{number:.{min(max(decimals, least), most)}f}"
+    return f"{number:,.{min(max(decimals, least), most)}f}"

@@ -5,8 +5,8 @@ Imports nothing heavy: `--help` must not wait for SQL or a web framework.
 
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Never, TypeVar
 
@@ -108,18 +108,52 @@ def read_settings(config: Path | None) -> "Settings":
 
 @asynccontextmanager
 async def opened(config: Path | None, *, read_only: bool) -> AsyncIterator["Database"]:
-    """The database that the settings name, while the block runs. Raises `Fault` if there is none or it is too old."""
+    """The database that the settings name, while the block runs. Raises `Fault` if it fails or is too old.
+
+    Where there is none yet, one is made to write to; to read from, an empty one stands in for it.
+    """
     from gateway.storage.engine import Database
 
-    url = read_settings(config).database.url
-    database = Database(url, read_only=read_only)
+    with _present(read_settings(config), make=not read_only) as url:
+        database = Database(url, read_only=read_only)
+        try:
+            await database.connect()
+            yield database
+        except Fault as fault:
+            raise _explained(fault, url) from None
+        finally:
+            await database.close()
+
+
+@contextmanager
+def _present(settings: "Settings", *, make: bool) -> Iterator[str]:
+    """The address of a database that is there: the one of the settings, else an empty one that goes with the block."""
+    from tempfile import TemporaryDirectory
+
+    from gateway.storage.address import sqlite_path
+    from gateway.storage.engine import upgrade
+
+    url = settings.database.url
+    if sqlite_path(url).exists():
+        yield url
+    elif make:
+        make_data_folder(settings)
+        upgrade(url)
+        yield url
+    else:
+        with TemporaryDirectory(prefix="tollkeeper-") as folder:
+            empty = f"sqlite+aiosqlite:///{folder}/empty.db"
+            upgrade(empty)
+            yield empty
+
+
+def make_data_folder(settings: "Settings") -> None:
+    """For its owner alone: keys and prices of everybody are in there. Raises `Fault` if it cannot be made."""
     try:
-        await database.connect()
-        yield database
-    except Fault as fault:
-        raise _explained(fault, url) from None
-    finally:
-        await database.close()
+        settings.server.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = f"the data folder {settings.server.data} cannot be made: {error.strerror}"
+        raise Fault(Kind.UNAVAILABLE, message, hint="set server.data or TOLLKEEPER_SERVER_DATA") from None
 
 
 def _explained(fault: Fault, url: str) -> Fault:

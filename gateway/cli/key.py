@@ -29,13 +29,20 @@ KeyName = Annotated[str, typer.Argument(metavar="KEY", help="The key's id or nam
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Option("--name", help="Unique among the keys in force.")],
-    team: Annotated[str | None, typer.Option("--team", help="The team that its calls count for.")] = None,
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="A model it may ask for, `gpt-4o*` too; repeatable. Else all.")
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Unique among the keys in force.")],
+    team: Annotated[
+        str | None, typer.Option("--team", metavar="NAME", help="The team that its calls count for.")
     ] = None,
-    expires: Annotated[str | None, typer.Option("--expires", help="When it ends: 30d, 2026-12-31.")] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", metavar="K=V", help="Repeatable.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="A model it may ask for, `gpt-4o*` too; repeatable. Else all."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="When it ends: 30d, 2026-12-31.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="K=V", help="A label of its calls; repeatable.")
+    ] = None,
     budget: Annotated[str | None, typer.Option("--budget", hidden=True)] = None,
     rpm: Annotated[str | None, typer.Option("--rpm", hidden=True)] = None,
     tpm: Annotated[str | None, typer.Option("--tpm", hidden=True)] = None,
@@ -91,15 +98,20 @@ def show(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
 @app.command("revoke")
 def revoke(key: KeyName, config: Config = None) -> None:
     """End a key for good, in force everywhere within 2 seconds."""
-    revoked = run(_revoke(config, key))
-    print(f"revoked {revoked.name} ({revoked.id})")
+    now = when.now_us()
+    revoked = run(_revoke(config, key, now))
+    if revoked.revoked_us == now:
+        print(f"revoked {revoked.name} ({revoked.id})")
+    else:
+        print(f"{revoked.name} ({revoked.id}) was revoked already, at {when.shown(revoked.revoked_us)} UTC")
 
 
 @app.command("rotate")
 def rotate(
     key: KeyName,
     grace: Annotated[
-        str | None, typer.Option("--grace", help="How long the old secret stays good, 24h; else it ends at once.")
+        str | None,
+        typer.Option("--grace", metavar="TIME", help="How long the old secret stays good, 24h; else it ends at once."),
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -132,12 +144,12 @@ async def _find(config: Path | None, id_or_name: str) -> Key:
     return found or declared[0]
 
 
-async def _revoke(config: Path | None, id_or_name: str) -> Key:
+async def _revoke(config: Path | None, id_or_name: str, now_us: int) -> Key:
     from gateway.storage.keys import KeyRepository
 
     _require_not_declared(config, id_or_name)
     async with opened(config, read_only=False) as db:
-        return await KeyRepository(db).revoke(id_or_name, when.now_us(), _actor())
+        return await KeyRepository(db).revoke(id_or_name, now_us, _actor())
 
 
 async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us: int | None) -> Key:

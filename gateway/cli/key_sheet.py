@@ -15,8 +15,8 @@ _COLUMNS = (
     Column("team", 80),
     Column("models", 50),
     Column("labels", 30),
-    Column("created", 20),
-    Column("expires", 60),
+    Column("created UTC", 20),
+    Column("expires UTC", 60),
     Column("state", 70),
     Column("from", 10),
 )
@@ -50,7 +50,7 @@ def print_key(key: Key, as_json: bool) -> None:
     titles = [column.title for column in _COLUMNS]
     facts = list(zip(titles, _row(key, when.now_us()), strict=True))
     if key.old_digest_until_us is not None:
-        facts.append(("old secret good until", when.shown(key.old_digest_until_us)))
+        facts.append(("old secret good until UTC", when.shown(key.old_digest_until_us)))
     print_facts(console(), facts)
 
 
@@ -72,7 +72,7 @@ def _row(key: Key, now_us: int) -> list[str]:
         word(key.team),
         "all" if key.models is None else ", ".join(key.models),
         ", ".join(f"{name}={value}" for name, value in key.labels.items()) or UNKNOWN,
-        when.shown(key.created_us or None),
+        when.shown(None if key.source == "file" else key.created_us),
         when.shown(key.expires_us),
         _state(key, now_us),
         key.source,
@@ -88,7 +88,7 @@ def _as_json(key: Key) -> dict[str, object]:
         "team": key.team,
         "models": None if key.models is None else list(key.models),
         "labels": dict(key.labels),
-        "created_at": times.rfc3339(key.created_us),
+        "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
         "expires_at": times.rfc3339(key.expires_us),
         "revoked_at": times.rfc3339(key.revoked_us),
         "old_secret_until": times.rfc3339(key.old_digest_until_us),

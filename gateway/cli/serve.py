@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.frame import Config, later, read_settings
-from gateway.core.errors import Fault, Kind
+from gateway.cli.frame import Config, later, make_data_folder, read_settings
 
 if TYPE_CHECKING:
     from socket import socket
@@ -16,11 +15,21 @@ if TYPE_CHECKING:
 
 def serve(
     config: Config = None,
-    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; this version has one.")] = 1,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="Where to listen; else server.host, 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one; else server.port, 4000."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="Processes; this version has one.")
+    ] = 1,
 ) -> None:
-    """Bring the database up to date, then serve calls and the control plane on one port."""
+    """Serve calls and the control plane on one port.
+
+    The database is brought up to date before.
+    """
     if workers > 1:
         later("several workers")
     settings = _placed(read_settings(config), host, port)
@@ -51,11 +60,7 @@ def _serve(settings: "Settings", listener: "socket") -> None:
 
     from gateway.storage.engine import upgrade
 
-    try:
-        settings.server.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        message = f"the data folder {settings.server.data} cannot be made: {error.strerror}"
-        raise Fault(Kind.UNAVAILABLE, message, hint="set server.data or TOLLKEEPER_SERVER_DATA") from None
+    make_data_folder(settings)
     upgrade(settings.database.url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings, listener))
@@ -89,11 +94,14 @@ def _tell(settings: "Settings", listener: "socket") -> None:
     """Say once where everything is. On stdout: the log has stderr."""
     from gateway.cli.http_server import address_of
     from gateway.control.signin import token_place
+    from gateway.proxy.authenticate import is_loopback
 
+    exposed = settings.server.tls is None and not is_loopback(settings.server.host)
     address = address_of(listener, tls=settings.server.tls is not None)
     providers = ", ".join(f"{name} ({p.kind})" if name != p.kind else name for name, p in settings.providers.items())
     lines = [
         f"Tollkeeper serves calls at {address}/v1, control at {address}/admin (see /admin/docs)",
+        *(["  warning      without TLS the network can read keys and prompts: set server.tls"] if exposed else []),
         f"  data         {settings.server.data}",
         f"  admin token  {token_place(settings.server.data, os.environ)}",
         f"  providers    {providers or 'none: set OPENAI_API_KEY, or name one under `providers:` in tollkeeper.yaml'}",

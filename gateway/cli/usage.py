@@ -22,20 +22,31 @@ _SHOWN_OF_START = {"hour": 16, "day": 10, "month": 7}
 
 def usage(
     by: Annotated[
-        str, typer.Option("--by", help="Any of key, team, model, target, provider, path, end; with commas.")
+        str,
+        typer.Option(
+            "--by", metavar="NAMES", help="Any of key, team, model, target, provider, path, end; with commas."
+        ),
     ] = "team,model",
-    since: Annotated[str, typer.Option("--since", help="7d, 12h, 2026-10-01, 2026-10-01T08:00:00Z.")] = "30d",
-    until: Annotated[str, typer.Option("--until", help="As --since; not included.")] = "now",
-    interval: Annotated[str | None, typer.Option("--interval", help="A row for each hour, day or month.")] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="7d, 12h, 2026-10-01, 2026-10-01T08:00:00Z.")
+    ] = "30d",
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="As --since; not included.")] = "now",
+    interval: Annotated[
+        str | None, typer.Option("--interval", metavar="NAME", help="A row for each hour, day or month.")
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show usage, timings and cost of a period, in UTC; the last 30 days if none is named."""
+    """Show usage, timings and cost of a period.
+
+    The last 30 days if none is named; times are UTC.
+    """
     if interval is not None and interval not in _INTERVALS:
         raise Fault(Kind.INVALID, f"{interval!r} is not known", hint="write hour, day or month", param="--interval")
     now = when.now_us()
     period = times.past_us(since, "--since", now), times.past_us(until, "--until", now)
     group_by = [name.strip() for name in by.split(",") if name.strip()]
+    _check(group_by, *period, interval)
     report = run(_read(config, group_by, *period, interval))
     if as_json:
         print_json(report)
@@ -44,6 +55,17 @@ def usage(
         print(f"No calls from {begin} to {end} UTC. `tollkeeper serve` takes them, --since looks further back.")
     else:
         print_usage(console(), report, group_by, interval)
+
+
+def _check(group_by: Sequence[str], since_us: int, until_us: int, interval: str | None) -> None:
+    """Raises a `Fault` that names the option if the question makes no sense, whatever state the database is in."""
+    from gateway.storage.reports import check_usage
+
+    try:
+        check_usage(group_by, since_us, until_us, interval)
+    except Fault as fault:
+        option = "--by" if fault.param == "group_by" else f"--{fault.param}"
+        raise Fault(fault.kind, fault.message, hint=fault.hint, param=option) from None
 
 
 async def _read(
@@ -62,7 +84,7 @@ def print_usage(
 ) -> None:
     """A table of `{rows, totals}` of contract §5 with a line of totals."""
     rows, totals = report["rows"], report["totals"]
-    names = [*(["start"] if interval else []), *group_by]
+    names = [*(["start UTC"] if interval else []), *group_by]
     columns = [
         *(Column(name) for name in names),
         Column("calls", 95, right=True),

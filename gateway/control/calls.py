@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.control import times
-from gateway.control.dependencies import Filter, Given, Json, refuse_repeated
+from gateway.control.dependencies import Filter, Given, Json, refuse_strange
 from gateway.core.calls import End
 from gateway.core.errors import Fault, Kind
 from gateway.storage.reports import CallFilter
 
-router = APIRouter(prefix="/admin/calls", tags=["calls"], dependencies=[Depends(refuse_repeated)])
+router = APIRouter(prefix="/admin/calls", tags=["calls"], dependencies=[Depends(refuse_strange)])
 
 
 class CallsQuery(BaseModel):

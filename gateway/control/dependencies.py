@@ -1,11 +1,14 @@
 """What the features are given: one frozen bundle, filled by the composition root, and how a handler gets at it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, TypeAlias
 
 import orjson
 from fastapi import Depends, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from prometheus_client import CollectorRegistry
 from pydantic import StringConstraints
 from starlette.responses import JSONResponse
@@ -80,12 +83,22 @@ Filter = Annotated[str, StringConstraints(min_length=1)]
 """A value to filter by. An empty one is refused: it reads as "any" to one person and as "none" to the next."""
 
 
-def refuse_repeated(request: Request) -> None:
-    """A parameter given twice would count once, in silence: `?team=a&team=b` is no sum of both."""
+def refuse_strange(request: Request) -> None:
+    """A mistyped filter would show everything; of one given twice, `?team=a&team=b`, one half would count, in silence."""
     names = [name for name, _ in request.query_params.multi_items()]
+    known = [field.alias for field in get_flat_params(request.scope["route"].dependant) if isinstance(field.field_info, Query)]
     for name in names:
+        if name not in known:
+            raise Fault(Kind.INVALID, f"`{name}` is no parameter here", hint=_meant(name, known), param=name)
         if names.count(name) > 1:
             raise Fault(Kind.INVALID, f"`{name}` is given more than once", param=name)
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"these can be: {', '.join(known)}" if known else "it takes none"
 
 
 class Json(JSONResponse):

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from gateway.control import times
-from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_repeated
+from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_strange
 from gateway.control.minting import new_key, new_secret, shown_prefix
 from gateway.core.errors import Fault, Kind, not_in_this_version
 from gateway.core.keys import Key, digest
 
-router = APIRouter(prefix="/admin/keys", tags=["keys"], dependencies=[Depends(refuse_repeated)])
+router = APIRouter(prefix="/admin/keys", tags=["keys"], dependencies=[Depends(refuse_strange)])
 
 _LATER = {"budget": "budgets", "rpm": "rate limits", "tpm": "rate limits", "in_flight": "rate limits"}
 
@@ -247,7 +247,8 @@ def _facts(key: Key) -> Mapping[str, Any]:
         "team": key.team,
         "models": None if key.models is None else list(key.models),
         "labels": dict(key.labels),
-        "created_at": times.rfc3339(key.created_us),
+        # The settings file does not say when.
+        "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
         "expires_at": times.rfc3339(key.expires_us),
         "revoked_at": times.rfc3339(key.revoked_us),
         "old_secret_until": times.rfc3339(key.old_digest_until_us),

@@ -117,11 +117,19 @@ async def _on_fault(request: Request, error: Fault) -> Response:
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
+    if any(one["loc"] == ("body",) for one in error.errors()) and not _sends_json(request):
+        fault = Fault(Kind.INVALID, "the body is not marked as JSON", hint="send content-type: application/json")
+        return problem(fault, request)
     errors = [_field_error(one) for one in error.errors()]
     first = errors[0]
     more = f" (and {len(errors) - 1} more, see `errors`)" if len(errors) > 1 else ""
     message = f"{first.pointer}: {first.detail}{more}"
     return problem(Fault(Kind.INVALID, message), request, errors=errors)
+
+
+def _sends_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

@@ -13,7 +13,7 @@ _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "
 DURATION = r"[0-9]{1,5}[smhdw]"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_FORMS = "write 2026-10-31T08:00:00Z, a `+` in a URL as %2B, or 2026-10-31, or a duration ago (7d, 12h), or now"
+_FORMS = "write 2026-10-31T08:00:00Z, or 2026-10-31, or a duration ago (7d, 12h), or now"
 
 
 def rfc3339(at_us: int | None) -> str | None:
@@ -55,4 +55,7 @@ def _since_epoch(moment: datetime) -> int:
 
 
 def _not_a_time(text: str, param: str) -> Fault:
-    return Fault(Kind.INVALID, f"{text!r} is not a point in time", hint=_FORMS, param=param)
+    # A `+` in a query string arrives as a space.
+    lost_plus = " " in text and _RFC3339.fullmatch(text.replace(" ", "+"))
+    hint = "write the `+` in a URL as %2B" if lost_plus else _FORMS
+    return Fault(Kind.INVALID, f"{text!r} is not a point in time", hint=hint, param=param)

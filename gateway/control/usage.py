@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from gateway.control import times
-from gateway.control.dependencies import Filter, Given, Json, refuse_repeated
+from gateway.control.dependencies import Filter, Given, Json, refuse_strange
 from gateway.core.calls import End
 from gateway.core.errors import Fault, Kind
 
-router = APIRouter(prefix="/admin/usage", tags=["usage"], dependencies=[Depends(refuse_repeated)])
+router = APIRouter(prefix="/admin/usage", tags=["usage"], dependencies=[Depends(refuse_strange)])
 
 Dimension = Literal["key", "team", "model", "target", "provider", "path", "end"]
 DIMENSIONS: tuple[Dimension, ...] = ("key", "team", "model", "target", "provider", "path", "end")

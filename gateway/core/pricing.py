@@ -93,14 +93,15 @@ class _Assessed:
 def price_usage(attempt: int, usage: Usage, price: Price | None, conditions: Conditions = PLAIN) -> Priced:
     """The cost of what one attempt used, rounded once per charge. Never raises; unknown is null, with the reason."""
     assessed = _assess(usage, price, conditions)
-    charges = tuple(
-        Charge(attempt, bucket, quantity, per_million_text(rate), product_nano(rate, quantity))
-        for bucket, quantity, rate in assessed.lines
-    )
-    total = sum(charge.amount_nano for charge in charges)
+    total = 0
+    charges = []
+    for bucket, quantity, rate in assessed.lines:
+        amount = product_nano(rate, quantity)
+        total += amount
+        charges.append(Charge(attempt, bucket, quantity, per_million_text(rate), amount))
     if assessed.because is None:
-        return Priced(charges, total, None, None)
-    return Priced(charges, None, total, assessed.because)
+        return Priced(tuple(charges), total, None, None)
+    return Priced(tuple(charges), None, total, assessed.because)
 
 
 def exact_usd(usage: Usage, price: Price | None, conditions: Conditions = PLAIN) -> Decimal:

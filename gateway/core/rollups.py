@@ -104,8 +104,9 @@ class Rollup:
 
     @property
     def spent_nano(self) -> Nano | None:
-        """The known costs: 0 for no call at all, null if there are calls and none has a known cost."""
-        return self.cost_nano if self.calls else 0
+        """The known costs; null if they come to nothing while a cost is unknown: 0 would say that nothing was spent."""
+        known = self.cost_nano or 0
+        return None if known == 0 and self.unpriced_calls else known
 
     @property
     def output_tokens_per_second(self) -> float | None:

@@ -51,9 +51,11 @@ _COPIED = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 
 def _named(fields: Headers) -> frozenset[str]:
     """Fields that `Connection` declares to be hop-by-hop."""
-    return frozenset(
-        word.strip().lower() for name, value in fields if name == "connection" for word in value.split(",")
-    )
+    named: frozenset[str] = frozenset()
+    for name, value in fields:
+        if name == "connection":
+            named |= {word.strip().lower() for word in value.split(",")}
+    return named
 
 
 def upstream_fields(fields: Headers) -> Headers:
@@ -88,7 +90,10 @@ def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Hea
 
 def value_of(fields: Headers, *names: str) -> str | None:
     """The first field with one of these names."""
-    return next((value for name, value in fields if name in names), None)
+    for name, value in fields:
+        if name in names:
+            return value
+    return None
 
 
 def encode(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

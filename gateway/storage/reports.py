@@ -20,7 +20,7 @@ from gateway.storage.stored_calls import StoredCall, stored_attempt, stored_call
 from gateway.storage.tables import DIMENSIONS, attempts, calls, charges, rollups_hourly
 from gateway.storage.usage_report import Sums, UsageReport, UsageRow
 
-__all__ = ["CallFilter", "Interval", "Reports", "StoredCall", "UsageReport", "UsageRow"]
+__all__ = ["CallFilter", "Interval", "Reports", "StoredCall", "UsageReport", "UsageRow", "check_usage"]
 
 _read_figures = figure_reader(FIGURE_COLUMNS)
 
@@ -120,17 +120,28 @@ class Reports:
         unknown dimension or interval, or a period that ends before it starts.
         """
         where = where or {}
-        _require_dimensions(group_by, "group_by")
-        for name in where:
-            _require_dimensions([name], name)
-        if interval is not None and interval not in get_args(Interval):
-            raise Fault(Kind.INVALID, f"{interval} is not an interval", hint="hour, day or month", param="interval")
-        if until_us < since_us:
-            raise Fault(Kind.INVALID, "the period ends before it starts", param="until")
+        check_usage(group_by, since_us, until_us, interval, where)
         sums = Sums(group_by, interval)
         async with self._db.read(self._time_limit) as session:
             await _sum_up(session, sums, since_us, until_us, where)
         return sums.report()
+
+
+def check_usage(
+    group_by: Sequence[str],
+    since_us: int,
+    until_us: int,
+    interval: str | None = None,
+    where: Mapping[str, str] | None = None,
+) -> None:
+    """Raises the `Fault` (invalid) that `Reports.usage` would raise, for whoever has no database open yet."""
+    _require_dimensions(group_by, "group_by")
+    for name in where or {}:
+        _require_dimensions([name], name)
+    if interval is not None and interval not in get_args(Interval):
+        raise Fault(Kind.INVALID, f"{interval} is not an interval", hint="hour, day or month", param="interval")
+    if until_us < since_us:
+        raise Fault(Kind.INVALID, "the period ends before it starts", param="until")
 
 
 def _require_dimensions(names: Sequence[str], param: str) -> None:

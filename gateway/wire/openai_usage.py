@@ -83,6 +83,14 @@ def buckets(usage: Json) -> Usage:
 
 
 _Counts = tuple[int | None, ...]
+_INWARD = ("cache_write_tokens", "audio_tokens", "image_tokens")
+_OUTWARD = (
+    "reasoning_tokens",
+    "audio_tokens",
+    "image_tokens",
+    "accepted_prediction_tokens",
+    "rejected_prediction_tokens",
+)
 
 
 def _inward(usage: Json) -> _Counts:
@@ -93,8 +101,8 @@ def _inward(usage: Json) -> _Counts:
     cached = count(details.get("cached_tokens"))
     if cached is None:  # DeepSeek, MLX
         cached = _first(usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    get = details.get
-    return cached, count(get("cache_write_tokens")), count(get("audio_tokens")), count(get("image_tokens"))
+    written, audio, image = [count(details[name]) if name in details else None for name in _INWARD]
+    return cached, written, audio, image
 
 
 def _outward(usage: Json) -> _Counts:
@@ -102,11 +110,10 @@ def _outward(usage: Json) -> _Counts:
     details = usage.get("completion_tokens_details")
     if not isinstance(details, dict):
         return count(usage.get("reasoning_tokens")), None, None, None, None
-    names = ("reasoning_tokens", "audio_tokens", "image_tokens", "accepted_prediction_tokens")
-    reasoning, audio, image, accepted = [count(details.get(name)) for name in names]
-    if reasoning is None:
-        reasoning = count(usage.get("reasoning_tokens"))
-    return reasoning, audio, image, accepted, count(details.get("rejected_prediction_tokens"))
+    counts = [count(details[name]) if name in details else None for name in _OUTWARD]
+    if counts[0] is None:
+        counts[0] = count(usage.get("reasoning_tokens"))
+    return tuple(counts)
 
 
 def from_timings(timings: Json) -> Usage | None:

@@ -21,8 +21,9 @@ def test_what_goes_to_the_provider() -> None:
 def test_what_comes_back() -> None:
     fields = [
         ("content-type", "application/json"), ("content-length", "5"), ("transfer-encoding", "chunked"),
-        ("server", "x"),         ("date", "now"), ("request-id", "r"), ("x-ratelimit-limit-requests", "9"), ("set-cookie", "a"),
-        ("alt-svc", "h3"),         ("access-control-allow-origin", "*"), ("openai-version", "1"), ("retry-after", "2"),
+        ("server", "x"), ("date", "now"), ("request-id", "r"), ("x-ratelimit-limit-requests", "9"),
+        ("set-cookie", "a"),
+        ("alt-svc", "h3"), ("access-control-allow-origin", "*"), ("openai-version", "1"), ("retry-after", "2"),
     ]  # fmt: skip
     assert client_fields(fields) == [
         ("content-type", "application/json"),

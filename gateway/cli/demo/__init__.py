@@ -6,10 +6,13 @@ import typer
 
 
 def demo(
-    seconds: Annotated[int, typer.Option("--seconds", min=1, max=3600, help="How long traffic is sent.")] = 20,
+    seconds: Annotated[int, typer.Option("--seconds", metavar="N", min=1, max=3600, help="How long traffic is sent.")] = 20,
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving afterwards, until Ctrl-C.")] = False,
 ) -> None:
-    """Run the gateway with simulated providers and traffic, then show what it knows; nothing is spent."""
+    """See it work with simulated traffic; nothing is spent.
+
+    A gateway on a throw-away database, simulated providers and callers; at the end a usage report.
+    """
     import asyncio
 
     import uvloop
