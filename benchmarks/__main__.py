@@ -2,24 +2,25 @@
 
 import argparse
 import re
+import signal
 import sys
 
 from benchmarks.machine import cores, described
 from benchmarks.measures import measure
+from benchmarks.profile import profile
 from benchmarks.report import Report
 from benchmarks.stage import Failed
-from benchmarks.steps import profile
 
 
 def main() -> int:
     """0; 1 if the figures cannot be believed: an answer was not whole, rows and calls differ."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     places = cores()
     machine = f"{described()}; {places.sentence}"
     try:
         if asked.profile:
-            figures, notes = profile(asked.seconds, places.gateway)
-            report = Report("microseconds per step, median", machine, figures, notes)
+            report = Report("one call, step by step, medians", machine, profile(asked.seconds, places.gateway))
         else:
             measured = measure(asked.seconds, places)
             report = Report("the gateway with everything on", machine, measured.figures, measured.notes, measured.wrong)
@@ -33,11 +34,15 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog="See benchmarks/README.md.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog="See benchmarks/README.md."
+    )
     parser.add_argument("--seconds", type=_seconds, default=20.0, help="of load in all, besides starts (default: 20)")
     parser.add_argument("--profile", action="store_true", help="instead: where the time of a call goes, step by step")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument("--save", type=_name, metavar="NAME", help="also write benchmarks/results/DATE-NAME.md and .json")
+    parser.add_argument(
+        "--save", type=_name, metavar="NAME", help="also write benchmarks/results/DATE-NAME.md and .json"
+    )
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """The load client: so many connections, each of which asks again as soon as it has its answer (a closed loop).
 
 A process of its own (`python -m benchmarks.load`): reads a job as JSON on stdin, prints what it saw as JSON. Every
-call that was begun is waited for and counted over the whole time, so that a slow server does not lose what is under way.
+call that was begun is waited for and counted over the whole time, so that a slow server does not lose what it owes.
 """
 
 import asyncio

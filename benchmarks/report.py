@@ -35,7 +35,7 @@ class Report:
         """Markdown that reads well in a terminal too."""
         rows = [(figure.title, number(figure.value), figure.unit) for figure in self.figures]
         titles, numbers, units = (max(len(row[column]) for row in rows) for column in range(3))
-        lines = [f"{self.what}: {self.machine}", ""]
+        lines = [f"{self.what[:1].upper()}{self.what[1:]}. {self.machine}.", ""]
         lines += [f"| {'':{titles}} | {'':{numbers}} | {'':{units}} |"]
         lines += [f"|{'-' * (titles + 2)}|{'-' * (numbers + 1)}:|{'-' * (units + 2)}|"]
         lines += [f"| {title:{titles}} | {value:>{numbers}} | {unit:{units}} |" for title, value, unit in rows]

@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
+from typing import IO
 
 from benchmarks.load import PATIENCE, Door, Job, Seen, job_text, read_seen
 from benchmarks.machine import Cores, on_core
@@ -93,7 +94,7 @@ class Stage:
 @contextlib.contextmanager
 def set_up(cores: Cores) -> Iterator[Stage]:
     """Raises `Failed` if the gateway does not come up."""
-    with TemporaryDirectory(prefix="tollkeeper-bench-") as folder, _upstream(cores.upstream) as port:
+    with TemporaryDirectory(prefix="tollkeeper-bench-") as folder, upstream(cores.upstream) as port:
         data = Path(folder)
         config = data / "tollkeeper.yaml"
         config.write_text(SETTINGS.format(data=data, port=port), encoding="utf-8")
@@ -108,7 +109,8 @@ def set_up(cores: Cores) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _upstream(core: int | None) -> Iterator[int]:
+def upstream(core: int | None) -> Iterator[int]:
+    """Its port, while the block runs."""
     with on_core(core):
         program = _python("-m", "benchmarks.upstream", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -150,8 +152,13 @@ def environment() -> dict[str, str]:
     return {**kept, "BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": "sk-stand-in", "PYTHONUNBUFFERED": "1"}
 
 
-def _python(*args: str, **streams: object) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, *args], env=environment(), cwd=HOUSE, **streams)  # type: ignore[call-overload,no-any-return]  # noqa: S603
+def _python(
+    *args: str, stdin: int = subprocess.DEVNULL, stdout: int | IO[bytes], stderr: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, *args]
+    return subprocess.Popen(  # noqa: S603  our own interpreter and modules
+        command, env=environment(), cwd=HOUSE, stdin=stdin, stdout=stdout, stderr=stderr
+    )
 
 
 def _end(program: "subprocess.Popen[bytes]") -> None:

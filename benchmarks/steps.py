@@ -5,6 +5,7 @@ own (`python -m benchmarks.steps SECONDS`), because the gateway in it writes its
 """
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import MutableMapping
@@ -31,13 +32,12 @@ from gateway.proxy.ids import new_id
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
-from gateway.cli.serve import _leave_start_up_alone as leave_start_up_alone
 from gateway.settings import load
 from gateway.storage.engine import upgrade
 from gateway.wire.openai import Endpoint
 
 STEPS = ("authenticate", "hold", "admit", "route", "forward", "relay and settle")
-TOGETHER = "all of it, as the server hands it over"
+TOGETHER = "all of it (as the server hands it over)"
 MOST = 4000
 """Calls of a kind: what is timed here is written to the ledger before the process ends."""
 _PAUSE = 100
@@ -99,9 +99,7 @@ class _Bench:
         self.authenticate = Authenticate(gateway.keys, KeyPolicy(True, bound_to_loopback=True))
         self.hold = _TimedHold(gateway.journal, gateway.prices, gateway.clock)
         self.admit = Admit(gateway.clock, server.max_body)
-        self.route = Route(
-            gateway.providers, gateway.aliases, gateway.prices, gateway.directory, refuse_unpriced=False
-        )
+        self.route = Route(gateway.providers, gateway.aliases, gateway.prices, gateway.directory, refuse_unpriced=False)
         self.forward = Forward(_StandIn(), self.hold, gateway.settle, Retries())
         self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers)
         pipeline = Pipeline(
@@ -191,7 +189,7 @@ async def _time(bench: _Bench, *, stream: bool, seconds: float) -> dict[str, flo
     steps: list[list[int]] = []
     together: list[int] = []
     until = perf_counter_ns() + seconds * 1e9
-    while perf_counter_ns() < until and len(steps) < MOST or not steps:
+    while not steps or (perf_counter_ns() < until and len(steps) < MOST):
         for _ in range(_PAUSE):
             steps.append(await bench.steps(body))
             together.append(await bench.together(body))
@@ -207,7 +205,8 @@ async def _profile(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
     await asyncio.to_thread(upgrade, settings.database.url)
     gateway = build(settings, environment())
     await gateway.start()
-    leave_start_up_alone()
+    gc.collect()
+    gc.freeze()  # as `serve` does
     try:
         bench = _Bench(gateway)
         return {

@@ -6,7 +6,6 @@ A process of its own (`python -m benchmarks.upstream`): prints its port, ends wi
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from typing import Any

@@ -189,7 +189,7 @@ async def _until_made(config: Path | None) -> None:
     if sqlite_path(url).exists():
         return
     print("There is no database yet: waiting for `tollkeeper serve`.", file=sys.stderr)
-    while current(url) is None:
+    while current(url) is None:  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(_POLL_SECONDS)
 
 

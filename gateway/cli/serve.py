@@ -22,9 +22,7 @@ def serve(
         int | None,
         typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one; else server.port, 4000."),
     ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", metavar="N", min=1, help="Processes; this version has one.")
-    ] = 1,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes; this version has one.")] = 1,
 ) -> None:
     """Serve calls and the control plane on one port.
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypeAlias
 import orjson
 from fastapi import Depends, Request
 from fastapi.dependencies.utils import get_flat_params
-from fastapi.params import Query
 from prometheus_client import CollectorRegistry
 from pydantic import StringConstraints
 from starlette.responses import JSONResponse
@@ -84,9 +83,10 @@ Filter = Annotated[str, StringConstraints(min_length=1)]
 
 
 def refuse_strange(request: Request) -> None:
-    """A mistyped filter would show everything; of one given twice, `?team=a&team=b`, one half would count, in silence."""
+    """A mistyped filter would show everything, of `?team=a&team=b` one half would count: both in silence."""
     names = [name for name, _ in request.query_params.multi_items()]
-    known = [field.alias for field in get_flat_params(request.scope["route"].dependant) if isinstance(field.field_info, Query)]
+    declared = get_flat_params(request.scope["route"].dependant)
+    known = [field.alias for field in declared if field.alias not in request.path_params]
     for name in names:
         if name not in known:
             raise Fault(Kind.INVALID, f"`{name}` is no parameter here", hint=_meant(name, known), param=name)

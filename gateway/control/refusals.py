@@ -117,7 +117,8 @@ async def _on_fault(request: Request, error: Fault) -> Response:
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
-    if any(one["loc"] == ("body",) for one in error.errors()) and not _sends_json(request):
+    unread = any(one["loc"] == ("body",) and one["type"] != "missing" for one in error.errors())
+    if unread and not _sends_json(request):
         fault = Fault(Kind.INVALID, "the body is not marked as JSON", hint="send content-type: application/json")
         return problem(fault, request)
     errors = [_field_error(one) for one in error.errors()]

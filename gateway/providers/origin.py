@@ -3,9 +3,9 @@
 The one place where a request head is written, so the one place that keeps line breaks out of it.
 """
 
-import re
 import socket
 import ssl
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -26,7 +26,8 @@ Authorise = Callable[[Secret | None], list[tuple[str, str]]]
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 5}
 # Where a request ends is said here and by nobody else.
 _OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "proxy-authorization", HOP_HEADER))
-_SOUND = re.compile(r"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++: [\t\x20-\x7e\x80-\xff]*+\r\n)++\r\n")
+_CONTROLS = bytes(code for code in range(32) if code != ord("\t")) + b"\x7f"
+_TOKEN = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_letters).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Origin:
         """Raises `Fault` (invalid) for anything but an http(s) address, or a proxy that cannot be used."""
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Fault(Kind.INVALID, f"{base_url!r} is not an http(s) address")
+            raise Fault(Kind.INVALID, "the base URL is not an http(s) address")
         tls = parts.scheme == "https"
         port = parts.port or (443 if tls else 80)
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -87,17 +88,22 @@ class Origin:
 
     def _head(self, method: str, path: str, fields: Headers) -> bytes:
         target = f"{self.path}/{path}"
-        fields = [("host", self.host_field), *fields, (HOP_HEADER, "1")]
+        if " " in target or not target.isascii():
+            raise _unsendable()
         if self.proxy is not None and not self.tls:  # the proxy reads this itself
             target = f"http://{self.host_field}{target}"
-            fields += self.proxy.fields
+            fields = [*fields, *self.proxy.fields]
         lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n"
-        # Every field must be one line, with its own first colon behind its name: else it could say more than one thing.
-        one_each = head.count("\n") == len(fields) + 2 and ":" not in "".join([name for name, _ in fields])
-        if not one_each or _SOUND.fullmatch(head) is None:  # the fault repeats nothing: it may be a key
-            raise Fault(Kind.INVALID, "a header field has a line break, a control character or an impossible name")
-        return head.encode("latin-1")
+        text = f"{method} {target} HTTP/1.1\r\nhost: {self.host_field}\r\n{lines}{HOP_HEADER}: 1\r\n\r\n"
+        try:
+            head = text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise _unsendable() from None
+        # The only control characters are the two at the end of each line of ours: a field cannot become two.
+        ours = 2 * (len(fields) + 4)
+        if len(head) - len(head.translate(None, _CONTROLS)) != ours or not _are_names(fields):
+            raise _unsendable()
+        return head
 
     async def connect(self, tls: ssl.SSLContext | None, lost: Callable[[Connection], None]) -> Connection:
         """A new connection, ready for a request. Raises OSError, and ValueError for a host name that none can have."""
@@ -116,6 +122,17 @@ class Origin:
             connection = await open_tunnel(self.proxy, near, self.host, self.port, tls, made)
         _keep_alive(connection)
         return connection
+
+
+def _are_names(fields: Headers) -> bool:
+    """Whether each field has a name, with nothing in it that would end it early (RFC 9110 §5.6.2)."""
+    names = [name for name, _ in fields]
+    return all(names) and not "".join(names).encode("latin-1").translate(None, _TOKEN)
+
+
+def _unsendable() -> Fault:
+    """Repeats nothing of the field: it may be a key."""
+    return Fault(Kind.INVALID, "a header field has a line break, a control character or an impossible name")
 
 
 def _keep_alive(connection: Connection) -> None:

@@ -19,9 +19,10 @@ CALL: dict[str, Any] = {
     },
     "attempts": [
         {"target": "mistral/small", "end": "failed", "status": 500, "error": "upstream_error", "duration_ms": 20.0,
-         "usage_basis": "none", "cost_usd": None, "upstream_request_id": None},
+         "usage_basis": "none", "cost_usd": None, "unpriced_because": "no usage is known", "upstream_request_id": None},
         {"target": "openai/gpt-4o-mini", "end": "completed", "status": 200, "error": None, "duration_ms": 1262.0,
-         "usage_basis": "provider", "cost_usd": "0.001600000", "upstream_request_id": "req-1"},
+         "usage_basis": "provider", "cost_usd": "0.001600000", "unpriced_because": None,
+         "upstream_request_id": "req-1"},
     ],
     "charges": [
         {"attempt": 1, "bucket": "input", "quantity": 200, "usd_per_million": "2", "amount_usd": "0.000400000"},
@@ -67,6 +68,8 @@ def test_an_unknown_cost_says_unknown_and_what_it_is_at_least() -> None:
     lines = sheet(CALL | {"cost_usd": None, "cost_at_least_usd": "0.000400000"})
 
     assert "cost unknown, at least $0.0004" in lines
+    assert "no cost of #0 no usage is known" in lines
+    assert not any(line.startswith("no cost of #1") for line in lines)
 
 
 def test_a_refused_call_has_no_attempts_and_no_charges() -> None:

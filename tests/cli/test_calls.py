@@ -45,7 +45,7 @@ def test_the_list_is_readable(data: Path) -> None:
     told = invoke(data, "calls", "--limit", "2")
     lines = told.stdout.splitlines()
 
-    assert lines[0].split()[:3] == ["started", "id", "key"]
+    assert lines[0].split()[:3] == ["started", "UTC", "id"]
     assert "refused" in lines[2]
     assert "completed" in lines[3]
     assert "$0.0016" in lines[3]
@@ -133,7 +133,7 @@ def test_follow_shows_the_last_calls_and_then_each_new_one(data: Path) -> None:
         asyncio.run(append(data, [call(77, team="fresh", minutes_ago=0)]))
         fresh = output.readline()
 
-    assert titles.split()[:2] == ["started", "id"]
+    assert titles.split()[:3] == ["started", "UTC", "id"]
     assert "completed" in first
     assert "refused" in second
     assert "fresh" in fresh
@@ -146,3 +146,22 @@ def test_follow_tells_programs_one_json_object_a_line_and_keeps_to_the_filter(da
         told = json.loads(output.readline())
 
     assert told["id"].endswith("79")
+
+
+def test_follow_waits_for_the_first_database(tmp_path: Path) -> None:
+    with following(tmp_path, "--json") as output:
+        fill(tmp_path, [call(1, team="first")])
+        first = json.loads(output.readline())
+
+    assert first["team"] == "first"
+
+
+def test_the_help_of_calls_shows_its_filters_and_its_verbs(tmp_path: Path) -> None:
+    """`tollkeeper calls` lists, so its help is where people look for the filters."""
+    shown = invoke(tmp_path, "calls", "--help").stdout
+    words = shown.split()
+
+    for option in ("--follow", "--limit", "--key", "--team", "--model", "--target", "--end", "--session", "--since"):
+        assert option in words
+    assert shown.startswith("Usage: tollkeeper calls [OPTIONS] | show ID")
+    assert "Show one call" in shown

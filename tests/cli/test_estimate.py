@@ -36,7 +36,7 @@ def lines(result: Result) -> dict[str, str]:
 def test_what_requests_cost(run: Run) -> None:
     flags = "--input 500 --output 300 --per-day 10000 --input-usd-per-1k 0.01 --output-usd-per-1k 0.03"
     shown = lines(run(*flags.split()))
-    assert shown == {"per request": "$0.014000", "per day": "$140.00", "per 30 days": "$4200.00"}
+    assert shown == {"per request": "$0.014000", "per day": "$140.00", "per 30 days": "$4,200.00"}
 
 
 def test_one_request(run: Run) -> None:
@@ -94,7 +94,7 @@ def test_what_a_token_costs_on_an_own_gpu(run: Run) -> None:
         shown = lines(run(*flags, spelling, "0.4", "--target", "openai/gpt-4o"))
         assert shown == {
             "own GPU": "$1.157407 per million tokens at 40 % utilisation",
-            "break-even": "at 250000 tokens per hour, 4.6 % utilisation, "
+            "break-even": "at 250,000 tokens per hour, 4.6 % utilisation, "
             "with openai/gpt-4o at $10.00 per million output tokens",
         }
 
@@ -111,9 +111,15 @@ def test_break_even_with_a_mix_of_tokens_and_where_there_is_none(run: Run) -> No
 
 def test_when_a_training_has_paid_for_itself(run: Run) -> None:
     flags = ("--training-usd", "5000", "--saves-usd-per-request", "0.004")
-    assert lines(run(*flags)) == {"paid back": "after 1250000 requests"}
-    assert lines(run(*flags, "--per-day", "10000")) == {"paid back": "after 1250000 requests, 125 days"}
+    assert lines(run(*flags)) == {"paid back": "after 1,250,000 requests"}
+    assert lines(run(*flags, "--per-day", "10000")) == {"paid back": "after 1,250,000 requests, 125 days"}
     assert json.loads(run(*flags, "--json").stdout) == {"training": {"requests": 1_250_000, "days": None}}
+
+
+def test_thousands_are_apart_for_people_and_never_for_programs(run: Run) -> None:
+    flags = "--input 1000000 --output 0 --per-day 1000 --input-usd-per-million 1234.5"
+    assert lines(run(*flags.split()))["per 30 days"] == "$37,035,000.00"
+    assert json.loads(run(*flags.split(), "--json").stdout)["requests"]["per_30_days_usd"] == "37035000.000000000"
 
 
 def test_several_forms_at_once(run: Run) -> None:
@@ -173,5 +179,5 @@ def test_a_price_in_the_wrong_unit_is_remarked_on(run: Run) -> None:
     flags = "--input 5 --output 5 --input-usd-per-1k 2.5 --output-usd-per-1k 0.03"
     result = run(*flags.split())
     assert result.exit_code == 0
-    assert "$2500.00 per million; did you mean --input-usd-per-million?" in result.stderr
+    assert "$2,500.00 per million; did you mean --input-usd-per-million?" in result.stderr
     assert "--output-usd-per-1k" not in result.stderr

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import resource
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +41,17 @@ def test_every_command_has_help(command: tuple[str, ...], tmp_path: Path) -> Non
 
     assert shown.exit_code == 0
     assert shown.output.startswith(f"Usage: {' '.join(('tollkeeper', *command))}")
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help_is_whole_and_in_words(command: tuple[str, ...], tmp_path: Path) -> None:
+    shown = invoke(tmp_path, *command, "--help").output
+    summaries = shown.partition("Commands:")[2]
+
+    assert "..." not in summaries
+    assert not re.search(r"-\S+ <", shown), "an option's value is named by its type"
+    for line in shown.partition("Options:")[2].partition("Commands:")[0].splitlines():
+        assert not line.startswith("  -") or "  " in line.strip(), f"an option without help: {line}"
 
 
 @pytest.mark.parametrize("command", [(), ("usage",), ("calls", "show"), ("demo",)], ids=" ".join)
@@ -89,16 +102,44 @@ def test_wrong_use_exits_2_and_says_what_is_wrong(wrong: tuple[str, ...], tmp_pa
 
 
 @pytest.mark.parametrize(
-    "command", [("usage",), ("calls",), ("calls", "show", "x"), ("key", "list"), ("key", "create", "--name", "a")]
+    ("command", "told"),
+    [
+        (("usage",), "No calls from "),
+        (("usage", "--json"), '{\n  "rows": []'),
+        (("calls",), "No such calls."),
+        (("calls", "--json"), '{\n  "items": []'),
+        (("key", "list"), "There is no key. "),
+    ],
 )
-def test_without_a_database_every_command_says_so_and_what_to_do(command: tuple[str, ...], tmp_path: Path) -> None:
-    told = invoke(tmp_path, *command)
+def test_before_the_first_start_there_is_nothing_to_show_and_nothing_is_made(
+    command: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shown = invoke(data, *command)
+
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(told)
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("command", [("calls", "show", "x"), ("key", "show", "x")])
+def test_before_the_first_start_there_is_no_such_thing(command: tuple[str, ...], tmp_path: Path) -> None:
+    told = invoke(tmp_path / "data", *command)
 
     assert told.exit_code == 1
-    assert told.stdout == ""
-    assert told.stderr.startswith(f"Error: there is no database at {tmp_path / 'tollkeeper.db'}")
-    assert "tollkeeper db upgrade" in told.stderr
-    assert not (tmp_path / "tollkeeper.db").exists()
+    assert told.stderr.startswith(f"Error: there is no {command[0].removesuffix('s')} x")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_key_can_be_made_before_the_first_start(tmp_path: Path) -> None:
+    """What is made makes the database too, in a folder for its owner alone."""
+    data = tmp_path / "data"
+    made = invoke(data, "key", "create", "--name", "ci")
+
+    assert made.exit_code == 0
+    assert "ci" in invoke(data, "key", "list").stdout
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert invoke(data, "db", "check").exit_code == 0
 
 
 def test_a_database_without_our_tables_is_told_from_a_broken_one(tmp_path: Path) -> None:

@@ -101,6 +101,18 @@ def test_a_revoked_key_leaves_the_list_and_stays_on_record(data: Path) -> None:
     assert invoke(data, "key", "rotate", "ci").exit_code == 1
 
 
+def test_revoking_again_says_since_when_it_is_revoked(data: Path) -> None:
+    invoke(data, "key", "create", "--name", "ci")
+    first = invoke(data, "key", "revoke", "ci")
+    revoked_at = shown(data, "ci")["revoked_at"]
+    again = invoke(data, "key", "revoke", "ci")
+
+    assert first.stdout.startswith("revoked ci (")
+    assert again.exit_code == 0
+    assert "was revoked already, at " + revoked_at[:19].replace("T", " ") + " UTC" in again.stdout
+    assert shown(data, "ci")["revoked_at"] == revoked_at
+
+
 def test_rotate_prints_another_secret_and_keeps_the_old_one_for_its_grace(data: Path) -> None:
     first = invoke(data, "key", "create", "--name", "ci").stdout.strip()
     second = invoke(data, "key", "rotate", "ci", "--grace", "24h").stdout.strip()
@@ -132,6 +144,8 @@ def test_keys_of_the_file_are_shown_beside_the_others_and_changed_there_only(dat
 
     assert [(key["name"], key["team"], key["source"]) for key in listed] == [("nightly", "platform", "file")]
     assert shown(data, "nightly", *config)["id"] == "file:nightly"
+    assert listed[0]["created_at"] is None
+    assert "1970" not in invoke(data, "key", "list", *config).stdout
     for verb in ("revoke", "rotate"):
         told = invoke(data, "key", verb, "nightly", *config)
         assert told.exit_code == 1

@@ -98,6 +98,15 @@ def test_it_says_once_where_everything_is(tmp_path: Path) -> None:
     assert (tmp_path / "admin-token").read_text().strip() not in served.banner
 
 
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("127.0.0.1", False)])  # noqa: S104 - the case
+def test_serving_others_in_clear_is_warned_of_in_one_line(host: str, warned: bool, tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", host) as served:
+        warnings = [line for line in served.banner.splitlines() if "TLS" in line]
+
+    assert len(warnings) == warned
+    assert all("server.tls" in line for line in warnings)
+
+
 def test_calls_go_through_and_show_in_every_command_while_it_runs(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         whole = served.ask()

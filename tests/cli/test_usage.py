@@ -71,7 +71,7 @@ def test_until_ends_it(data: Path) -> None:
 def test_an_interval_gives_a_row_for_each(data: Path) -> None:
     shown = lines(data, "--interval", "day", "--by", "team")
 
-    assert shown[0][0] == "start"
+    assert shown[0][:2] == ["start", "UTC"]
     assert len({line[0] for line in shown[2:] if line[0].startswith("20")}) == 2
 
 
@@ -90,6 +90,15 @@ def test_an_unknown_cost_is_counted_and_never_added_as_zero(tmp_path: Path) -> N
     assert shown[0][-2:] == ["cost", "calls"]
     assert next(line for line in shown if "mystery" in line)[-2:] == ["unknown", "1"]
     assert shown[-1][-2:] == ["$0.0016", "1"]
+
+
+def test_an_unknown_cost_stays_unknown_beside_a_refused_call(tmp_path: Path) -> None:
+    """Known fault 23: a call that cost nothing says nothing about one whose cost nobody knows."""
+    fill(tmp_path, [call(1, record=REFUSED), call(2, record=unpriced())])
+
+    assert lines(tmp_path)[-1][-2:] == ["unknown", "1"]
+    assert [row["cost_usd"] for row in report(tmp_path)["rows"]] == [None]
+    assert report(tmp_path)["totals"]["cost_usd"] is None
 
 
 def test_errors_and_refusals_are_rows_too(tmp_path: Path) -> None:
@@ -121,6 +130,7 @@ def test_a_narrow_terminal_keeps_what_matters(data: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
+        (("--by", "team,customer"), "--by: customer"),
         (("--since", "yesterday"), "--since"),
         (("--until", "7"), "--until"),
         (("--since", "2026-02-30"), "--since"),
@@ -136,3 +146,12 @@ def test_what_makes_no_sense_is_named(wrong: tuple[str, ...], named: str, data: 
     assert told.stdout == ""
     assert len(told.stderr.splitlines()) == 1
     assert named in told.stderr
+    assert "URL" not in told.stderr
+
+
+def test_a_wrong_question_is_told_before_the_database_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "tollkeeper.db").write_text("this is no database, " * 100)
+    told = invoke(tmp_path, "usage", "--by", "customer")
+
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Error: --by: customer is not a dimension; one of key, ")

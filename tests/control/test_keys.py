@@ -251,6 +251,7 @@ async def test_keys_of_the_file_are_shown_and_read_only(admin: httpx.AsyncClient
     for name in (FILE_KEY.id, FILE_KEY.name):
         shown = await admin.get(f"/admin/keys/{name}")
         assert (shown.status_code, shown.json()["source"], shown.json()["team"]) == (200, "file", "platform")
+        assert shown.json()["created_at"] is None
         for answer in (
             await admin.patch(f"/admin/keys/{name}", json={"team": "x"}),
             await admin.delete(f"/admin/keys/{name}"),

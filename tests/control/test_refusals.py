@@ -81,6 +81,25 @@ async def test_a_body_that_is_no_json_is_refused(admin: httpx.AsyncClient, conte
     assert answer.json()["code"] in ("invalid_request", "request_too_large")
 
 
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", None])
+async def test_a_body_that_is_not_marked_as_json_is_told_what_is_missing(
+    admin: httpx.AsyncClient, media_type: str | None
+) -> None:
+    """What `curl -d` sends unless it is told otherwise."""
+    headers = {} if media_type is None else {"content-type": media_type}
+    answer = await admin.post("/admin/keys", content=b'{"name": "x"}', headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["hint"] == "send content-type: application/json"
+    assert "dictionary" not in answer.text
+
+
+@pytest.mark.parametrize("content", [b"[]", b'"x"', b"{"])
+async def test_json_of_another_shape_is_not_blamed_on_its_header(admin: httpx.AsyncClient, content: bytes) -> None:
+    answer = await admin.post("/admin/keys", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert "hint" not in answer.json()
+
+
 async def test_a_body_has_a_bound(admin: httpx.AsyncClient) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'{"name": "'

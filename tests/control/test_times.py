@@ -52,7 +52,15 @@ def test_anything_else_is_refused_with_the_forms_that_work(text: str) -> None:
     with pytest.raises(Fault) as caught:
         past_us(text, "since", NOW)
     assert caught.value.param == "since"
-    assert "%2B" in (caught.value.hint or "")
+    assert "2026-10-31T08:00:00Z" in (caught.value.hint or "") or "%2B" in (caught.value.hint or "")
+
+
+def test_a_plus_that_a_url_has_lost_is_told_as_that_and_nothing_else_is() -> None:
+    """A command line has no URL, so its mistakes are not explained by one."""
+    for text, in_url in {"2026-10-31T08:00:00 01:00": True, "2026-10-31 08:00:00": False, "soon": False}.items():
+        with pytest.raises(Fault) as caught:
+            past_us(text, "since", NOW)
+        assert ("URL" in (caught.value.hint or "")) is in_url
 
 
 def test_a_duration_is_refused_by_name() -> None:

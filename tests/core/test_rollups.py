@@ -59,6 +59,16 @@ def test_calls_without_a_known_cost_cost_an_unknown_amount() -> None:
     assert (rollup.unpriced_calls, rollup.cost_at_least_nano) == (1, 7)
 
 
+def test_a_refused_call_does_not_make_an_unknown_cost_a_zero() -> None:
+    """Known fault 23: unknown and free are two things."""
+    refused, unpriced = a_call(end="refused", attempts=0, cost_nano=0), a_call(cost_nano=None)
+    assert summed(refused, unpriced).spent_nano is None
+    assert summed(refused, refused).spent_nano == 0
+    both = summed(refused)
+    both.merge(summed(unpriced))
+    assert both.spent_nano is None
+
+
 def test_known_costs_are_summed_beside_unknown_ones() -> None:
     rollup = summed(a_call(cost_nano=5), a_call(cost_nano=None), a_call(cost_nano=0))
     assert (rollup.spent_nano, rollup.unpriced_calls) == (5, 1)

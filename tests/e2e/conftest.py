@@ -10,7 +10,7 @@ from tests.backends.engines import AIMOCK, llamacpp, running
 from tests.e2e.gateway import Served, serving
 from tests.e2e.played import Plays, play_all
 from tests.e2e.played import settings as replay_settings
-from tests.e2e.upstream import Upstream
+from tests.e2e.upstream import DONE, Upstream, event, streams
 
 PRICE = '{usd_per_million: {input: "2", cache_read: "0.5", output: "10"}}'
 
@@ -40,7 +40,10 @@ def upstream() -> Iterator[Upstream]:
 def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Keyless, on loopback, before the scripted upstream; `dead/*` is a provider where nobody listens."""
     settings = SETTINGS.format(url=upstream.url, closed=1, price=PRICE)
+    upstream.plays("warm", streams(event("four", finish="stop"), DONE))
     with serving(_folder(tmp_path_factory), settings) as served:
+        # Its first estimate starts a process that reads the vocabularies: seconds, where the machine is busy.
+        assert served.call(served.post("up/warm", stream=True))["usage_basis"] == "estimated"
         yield served
 
 

@@ -228,7 +228,7 @@ def test_a_dead_first_target_is_passed_over(gateway: Served, upstream: Upstream,
         ("dead/none", "failed"),
         ("up/spare", "completed"),
     ]
-    assert (row["target"], row["end"]) == ("up/spare", "completed")
+    assert (row["target"], row["end"], row["usage_basis"]) == ("up/spare", "completed", "provider")
 
 
 def broken(request: Request, line: Line) -> None:

@@ -70,4 +70,4 @@ async def cancelled_in(state: Awaitable[Any], reached: Callable[[], bool], serve
     with pytest.raises(asyncio.CancelledError):
         await task
     await server.all_gone()
-    assert time.monotonic() - begun < 0.25
+    assert time.monotonic() - begun < 1

@@ -65,7 +65,7 @@ async def test_every_wait_has_an_end(script: Script, limits: dict[str, Any], str
         begun = time.monotonic()
         with pytest.raises(UpstreamFault, match=said) as raised:
             await rest_of(await transport.ask(request(stream=stream), replace(PATIENT, **limits)))
-        assert SHORT <= time.monotonic() - begun < SHORT + 1
+        assert SHORT <= time.monotonic() - begun < SHORT + 5, "and not when some longer limit is over"
         assert (raised.value.kind, raised.value.uncertain) == (Kind.TIMEOUT, True)
         await server.all_gone()
 
@@ -110,7 +110,7 @@ async def test_a_question_of_our_own_does_not_wait_for_ever(script: Script) -> N
         begun = time.monotonic()
         with pytest.raises(UpstreamFault):
             await transport.fetch("p", "models", SHORT)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 4
         await server.all_gone()
 
 

@@ -1,7 +1,5 @@
 """How a tree becomes sections: on a model of its own, so that no setting stands in the way."""
 
-
-
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path

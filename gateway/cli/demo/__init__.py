@@ -6,7 +6,9 @@ import typer
 
 
 def demo(
-    seconds: Annotated[int, typer.Option("--seconds", metavar="N", min=1, max=3600, help="How long traffic is sent.")] = 20,
+    seconds: Annotated[
+        int, typer.Option("--seconds", metavar="N", min=1, max=3600, help="How long traffic is sent.")
+    ] = 20,
     keep: Annotated[bool, typer.Option("--keep", help="Go on serving afterwards, until Ctrl-C.")] = False,
 ) -> None:
     """See it work with simulated traffic; nothing is spent.

@@ -1,0 +1,44 @@
+"""Starts `benchmarks.steps` in a process of its own and makes figures of what it prints."""
+
+import json
+import subprocess
+import sys
+
+from benchmarks.machine import on_core
+from benchmarks.report import Figure
+from benchmarks.stage import HOUSE, Failed, environment
+
+PATIENCE = 60.0
+"""Seconds beyond the asked ones, for the start and for shipping the rows."""
+
+
+def profile(seconds: float, core: int | None) -> list[Figure]:
+    """Median microseconds of every step, plain and streamed. Raises `Failed`."""
+    with on_core(core):
+        done = subprocess.run(  # noqa: S603  our own interpreter, and a number
+            [sys.executable, "-m", "benchmarks.steps", str(seconds)],
+            env=environment(),
+            cwd=HOUSE,
+            capture_output=True,
+            text=True,
+            timeout=seconds + PATIENCE,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise Failed(f"the steps could not be timed; the end of the log:\n{done.stderr[-2000:]}")
+    told: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return [figure for kind, steps in told.items() for figure in _figures(kind, steps)]
+
+
+def _figures(kind: str, steps: dict[str, float]) -> list[Figure]:
+    *names, together = steps
+    around = steps[together] - sum(steps[name] for name in names)
+    values = {
+        **{name: steps[name] for name in names},
+        "around the steps (ASGI, header fields, the watch)": around,
+        together: steps[together],
+    }
+    return [
+        Figure(f"{kind}.{name.partition(' (')[0].replace(' ', '_')}", f"{kind}: {name}", value, "µs")
+        for name, value in values.items()
+    ]
