@@ -102,7 +102,8 @@ class Connection(asyncio.Protocol):
     @property
     def idle_and_open(self) -> bool:
         """Whether another request may be sent here."""
-        return self.reusable and self.exchange is None and self.open
+        line = self.transport
+        return self.reusable and self.exchange is None and line is not None and not line.is_closing()
 
     def finished(self) -> None:
         """The exchange has its whole answer; the connection may serve another."""

@@ -34,6 +34,7 @@ _TOKEN = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_letters).encode()
 class Origin:
     """Everything about a provider's address that never changes."""
 
+    key: Key
     host: str
     port: int
     tls: bool
@@ -54,11 +55,8 @@ class Origin:
         host_field = name if parts.port is None else f"{name}:{port}"
         via = proxies(parts.scheme, parts.hostname, port)
         proxy = Proxy.parse(via) if via is not None else None
-        return cls(parts.hostname, port, tls, host_field, parts.path.rstrip("/"), authorise, proxy)
-
-    @property
-    def key(self) -> Key:
-        return (self.host, self.port, self.tls)
+        key = (parts.hostname, port, tls)
+        return cls(key, *key, host_field, parts.path.rstrip("/"), authorise, proxy)
 
     @property
     def shown(self) -> str:

@@ -59,10 +59,12 @@ class HttpTransport:
         origin = self._origins[request.target.provider.name]
         head = origin.post(request)
         connection, connect_ms = await self._connection(origin, retries.connect_timeout)
-        answer = HttpAnswer(self._pool, origin, connection, connection.send(head, request.body), connect_ms)
+        exchange = connection.send(head, request.body)
+        answer = HttpAnswer(self._pool, origin, connection, exchange, connect_ms)
         answer.watch(retries, request.stream)
         try:
-            await answer.head()
+            await exchange.head()
+            answer.begins()
         except BaseException:  # also when the caller is cancelled: nobody reads this answer any more
             answer.close()
             raise
@@ -74,11 +76,13 @@ class HttpTransport:
         head = origin.get(path)
         begun = time.monotonic()
         connection, _ = await self._connection(origin, timeout)
-        answer = HttpAnswer(self._pool, origin, connection, connection.send(head, b""), None)
+        exchange = connection.send(head, b"")
+        answer = HttpAnswer(self._pool, origin, connection, exchange, None)
         left = begun + timeout - time.monotonic()
         answer.watch(Retries(timeout=left, idle_timeout=timeout), stream=False)
         try:
-            await answer.head()
+            await exchange.head()
+            answer.begins()
             body = bytearray()
             while part := await answer.read():
                 body += part
@@ -157,15 +161,14 @@ class HttpAnswer:
 
     def watch(self, retries: Retries, stream: bool) -> None:
         """Starts the clock: total, first byte (streams only) and idle limits, on one timer."""
-        self._started = time.monotonic()
+        self._started = self._exchange.last_byte
         self._deadline = self._started + retries.timeout
         self._idle = retries.idle_timeout
         self._first_byte = retries.first_byte_timeout if stream else None
         self._look_in(min(retries.timeout, retries.idle_timeout, self._first_byte or retries.timeout))
 
-    async def head(self) -> None:
-        """Returns when status and headers are there. Raises `UpstreamFault`."""
-        await self._exchange.head()
+    def begins(self) -> None:
+        """Its head has come. Raises `UpstreamFault` if it is none of the provider's."""
         self.status, self.headers = self._exchange.status, self._exchange.headers
         if self.status == PROXY_REFUSES and self._origin.proxy_reads:
             raise UpstreamFault(f"no way to {self._origin.shown}: it refuses our credentials", uncertain=False)

@@ -6,6 +6,7 @@ Owns connections, their settings and the border where the SQL library's errors b
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from sqlalchemy import Executable, Row, event, text
@@ -76,6 +77,8 @@ class Database:
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.path = sqlite_path(url)
         self.read_only = read_only
+        self._file: tuple[int, int] | None = None
+        """Device and inode of the file that was opened."""
         self._readers = self._engine(pool_size=4, begin="BEGIN", query_only=True)
         self._writer = self._engine(pool_size=1, begin="BEGIN IMMEDIATE", query_only=False)
 
@@ -88,6 +91,7 @@ class Database:
             raise Fault(Kind.NOT_FOUND, f"there is no database at {self.path}", hint="run `tollkeeper db upgrade`")
         async with self.read() as session:
             await session.scalar(text("SELECT count(*) FROM sqlite_schema"))
+        self._file = _identity(self.path)
 
     async def close(self) -> None:
         await self._readers.dispose()
@@ -108,9 +112,22 @@ class Database:
         """A write session. Raises `Fault`: forbidden on a read-only database, unavailable if the database fails."""
         if self.read_only:
             raise Fault(Kind.FORBIDDEN, "this database was opened for reading only")
+        self._must_be_in_place()
         with _stated(self):
             async with self._writer.begin() as connection:
                 yield WriteSession(connection)
+
+    def _must_be_in_place(self) -> None:
+        """What is written into a file that was moved away or deleted would be gone with it, without a word."""
+        if self._file is None:
+            return
+        try:
+            here = _identity(self.path)
+        except OSError:
+            here = None
+        if here != self._file:
+            message = f"the database at {self.path} was moved, deleted or replaced while it was in use"
+            raise Fault(Kind.UNAVAILABLE, message, hint="put it back, or start again with the one that is there")
 
     def _engine(self, *, pool_size: int, begin: str, query_only: bool) -> AsyncEngine:
         engine = create_async_engine(
@@ -130,6 +147,11 @@ class Database:
             connection.exec_driver_sql(begin)
 
         return engine
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 @asynccontextmanager

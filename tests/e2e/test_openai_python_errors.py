@@ -116,7 +116,8 @@ def test_a_refusal(why: str, gateway: Served, upstream: Upstream, connect: Conne
 
 
 def test_a_bad_key(keyed: Served, upstream: Upstream, connect: Connect) -> None:
-    """Known fault 81: without a key not even the models are told."""
+    """Known fault 81: without a key not even the models are told; there is no row, for nobody knows whose it was."""
+    before = len(upstream.asked("allowed")), len(keyed.calls())
     for key in ("tk-unknown", "sk-of-somebody", CI_KEY[:-1], CI_KEY + "x", PROVIDER_KEY):
         sdk = connect(keyed, key, max_retries=2)
         for question in (lambda sdk=sdk: ask(sdk, "up/allowed"), sdk.models.list):
@@ -124,8 +125,7 @@ def test_a_bad_key(keyed: Served, upstream: Upstream, connect: Connect) -> None:
                 question()
             assert code_of(raised.value) == "invalid_api_key"
             assert raised.value.response.headers["x-should-retry"] == "false"
-    assert upstream.asked("allowed") == []
-    assert keyed.calls() == []
+    assert (len(upstream.asked("allowed")), len(keyed.calls())) == before
 
 
 def test_a_model_that_the_key_may_not_use(keyed: Served, upstream: Upstream, connect: Connect) -> None:

@@ -57,12 +57,27 @@ async def test_events_leave_as_they_come() -> None:
 
 @pytest.mark.anyio
 async def test_streamed_and_whole_cost_the_same() -> None:
-    """Known fault 7: the same request, stream on and off, the same cost."""
+    """Known faults 7, 8: the same request, stream on and off, the same cost."""
     one, other = rig(whole("four five six")), rig(stream(*TEXT, event(usage=USAGE), DONE))
     await one.call(chat())
     await read(await other.call(chat(stream=True)))
     assert one.record.usage == other.record.usage
     assert one.record.cost_nano == other.record.cost_nano == COST
+
+
+@pytest.mark.anyio
+async def test_tokens_are_counted_after_the_bytes_have_gone_and_only_if_nobody_stated_them() -> None:
+    """Known fault 11: counting must not slow a stream."""
+    stated, silent = rig(stream(*TEXT, event(usage=USAGE), DONE)), rig(stream(*TEXT, DONE))
+    await read(await stated.call(chat(stream=True)))
+    assert stated.tokenizer.asked == []
+    reply = await silent.call(chat(stream=True))
+    assert reply.rest is not None
+    for piece in TEXT:
+        assert await reply.rest.next() == piece
+        assert silent.tokenizer.asked == []
+    assert await reply.rest.next() == DONE
+    assert len(silent.tokenizer.asked) == 1
 
 
 WHOLE_STREAM = b"".join([*TEXT, event(usage=USAGE), DONE])

@@ -115,3 +115,18 @@ async def test_long_answers_come_in_chunks(tmp_path: Path) -> None:
         async with db.read() as session:
             sizes = [len(rows) async for rows in session.chunks(select(revisions), size=10)]
     assert sizes == [10, 10, 5]
+
+
+@pytest.mark.anyio
+async def test_a_database_that_was_moved_away_is_not_written_any_more(tmp_path: Path) -> None:
+    """Rows in a file that nobody finds again are lost rows: the journal keeps them instead."""
+    url = new_database(tmp_path)
+    path = tmp_path / "tollkeeper.db"
+    async with opened(url) as db:
+        path.rename(tmp_path / "away.db")
+        with pytest.raises(Fault, match="moved, deleted or replaced"):
+            async with db.write():
+                raise AssertionError("unreachable")
+        (tmp_path / "away.db").rename(path)
+        async with db.write() as session:
+            assert await session.run(NOTE) == 1
