@@ -214,6 +214,9 @@ class LongAnswer:
         self._head = b"".join(parts)[: self.WINDOW]
         self._tail = b""
         self._over = False
+        length = value_of(answered.answer.headers, "content-length") or ""
+        self._owed = int(length) if length.isdigit() else None
+        """Bytes still to come; null if the upstream does not say."""
 
     async def next(self) -> bytes:
         """The next bytes for the client; `b""` at the end. Raises `UpstreamFault`: the body cannot be made whole."""
@@ -230,13 +233,15 @@ class LongAnswer:
                 self._answered.answer.close()
                 await self._settled(End.CUT_BY_UPSTREAM, error_of(fault))
                 raise
-        if data:
-            self._tail = (self._tail + data)[-self.WINDOW :]
-            return data
-        self._over = True
-        self._answered.answer.close()
-        await self._settled(End.COMPLETED, None)
-        return b""
+        self._tail = (self._tail + data)[-self.WINDOW :]
+        if self._owed is not None:
+            self._owed -= len(data)
+        # Whoever has the last byte may leave at once, so it is released when the books are closed.
+        if not data or self._owed == 0:
+            self._over = True
+            self._answered.answer.close()
+            await self._settled(End.COMPLETED, None)
+        return data
 
     def abandon(self, end: End, why: str) -> None:
         """The client left, or we go down."""

@@ -8,6 +8,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 import httpx
 import pytest
@@ -134,6 +135,9 @@ def test_https_with_a_certificate_of_ones_own(upstream: Upstream, tmp_path: Path
             httpx.get(f"http://127.0.0.1:{gateway.port}/healthz", trust_env=False)
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"{gateway.address}/healthz", verify=ssl.create_default_context(), trust_env=False)
+        begun = monotonic()
+        gateway.stop()  # with the idle line of `admin` still open
+        assert monotonic() - begun < 10, "it waited for an idle client"
 
 
 def test_a_second_gateway_on_the_same_books(upstream: Upstream, tmp_path: Path) -> None:

@@ -90,6 +90,20 @@ async def test_a_long_answer_is_relayed_as_it_comes_without_cost_in_its_headers(
 
 
 @pytest.mark.anyio
+async def test_the_last_byte_of_a_long_answer_is_released_when_the_row_is_written() -> None:
+    body = b"x" * 5000
+    made = rig(ScriptedAnswer(headers=[*JSON, ("content-length", "5000")], pieces=[body[:3000], body[3000:]]),
+               buffer_answers=1000)  # fmt: skip
+    reply = await made.call(chat())
+    assert reply.rest is not None
+    assert await reply.rest.next() == body[:3000]
+    assert made.journal.records == []
+    assert await reply.rest.next() == body[3000:]
+    assert made.record.end == "completed"
+    assert await reply.rest.next() == b""
+
+
+@pytest.mark.anyio
 async def test_a_refusal_of_ours_names_the_call() -> None:
     made = rig()
     reply = await made.call(b"{}")
