@@ -41,6 +41,8 @@ check: $(DEVELOPMENT) ## what CI runs, in the same order
 	@$(BIN)/lint-imports --no-logo
 	@echo "== tests"
 	@$(BIN)/pytest $(ARGS)
+	@echo "== known vulnerabilities (pip-audit)"
+	@$(BIN)/python .ci/audit.py $(BIN)/pip-audit
 
 format: $(DEVELOPMENT) ## lay the code out, mend what can be mended
 	@$(BIN)/ruff check --fix
@@ -50,7 +52,7 @@ bench: $(DEVELOPMENT) ## calls per second on one core, with everything on
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 audit: $(DEVELOPMENT) ## known vulnerabilities of what the lock names (asks the network)
-	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+	@$(BIN)/python .ci/audit.py $(BIN)/pip-audit
 
 # Nothing younger than a week: a stolen release is mostly found within days. Pins that still fit stay as they are;
 # `make lock ARGS=--upgrade` moves them.

@@ -128,9 +128,10 @@ class Server(uvicorn.Server):
         while True:
             await asyncio.sleep(LAST_WORDS_SECONDS)
             for connection in list(self.server_state.connections):
-                cycle, transport = connection.cycle, connection.transport
-                if (cycle is None or cycle.response_complete) and not transport.get_write_buffer_size():
-                    transport.abort()
+                cycle = getattr(connection, "cycle", None)  # none before the first request
+                idle = cycle is None or cycle.response_complete
+                if idle and not connection.transport.get_write_buffer_size():
+                    connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

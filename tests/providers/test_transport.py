@@ -73,6 +73,8 @@ async def test_small_writes_go_out_at_once_and_a_dead_machine_is_noticed() -> No
         upstream = line.transport.get_extra_info("socket")
         assert upstream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert upstream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert upstream.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
 
 
 # --- which connection -------------------------------------------------------------------------------------------------
