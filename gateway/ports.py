@@ -1,4 +1,4 @@
-"""Every protocol the proxy needs, on one screen. `app.py` binds an adapter to each.
+"""Every protocol the proxy needs, on one screen. `app/` binds an adapter to each.
 
 Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monotonic clock.
 """

@@ -1,57 +1,12 @@
 """The gateway as the composition root builds it, from settings to an answer and a row."""
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from gateway.app import Gateway, build
-from gateway.core.errors import Fault, Kind
-from gateway.settings import SettingsError, load
-from gateway.storage.engine import upgrade
-
-ADMIN = {"authorization": "Bearer admin"}
-SIMULATED = "sim: {kind: simulated, simulate: {ttft: 1ms, itl: 0ms, output_tokens: 5}}"
-
-
-def settings_file(folder: Path, **sections: str) -> Path:
-    sections = {"server": f"{{data: {folder}, port: 4000}}", "providers": f"\n  {SIMULATED}", **sections}
-    path = folder / "tollkeeper.yaml"
-    path.write_text("".join(f"{name}: {text}\n" for name, text in sections.items()))
-    return path
-
-
-def built(folder: Path, environ: dict[str, str] | None = None, **sections: str) -> Gateway:
-    environ = {"TOLLKEEPER_ADMIN_TOKEN": "admin", **(environ or {})}
-    return build(load(settings_file(folder, **sections), environ), environ)
-
-
-@asynccontextmanager
-async def running(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    upgrade(gateway.settings.database.url)
-    await gateway.start()
-    transport = httpx.ASGITransport(gateway.asgi)
-    try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield client
-    finally:
-        await gateway.stop()
-
-
-async def until(get: Callable[[], Any], patience: float = 5.0) -> Any:
-    """The first result that is not empty."""
-    end = time.monotonic() + patience
-    while not (found := await get()):
-        assert time.monotonic() < end, "nothing came"
-        await asyncio.sleep(0.02)
-    return found
-
+from tests.app.building import ADMIN, built, running, until
 
 CHAT = {"model": "sim/m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -105,28 +60,6 @@ async def test_simulated_models_are_listed(tmp_path: Path) -> None:
     async with running(built(tmp_path)) as client:
         listed = (await client.get("/v1/models")).json()["data"]
     assert "sim/simulated" in [model["id"] for model in listed]
-
-
-@pytest.mark.parametrize(
-    ("base_url", "host"),
-    [("http://127.0.0.1:4000/v1", "127.0.0.1"), ("http://localhost:4000", "0.0.0.0"), ("http://[::1]:4000", "::")],  # noqa: S104
-)
-def test_a_provider_that_is_ourselves_is_an_error_at_start(tmp_path: Path, base_url: str, host: str) -> None:
-    server = f"{{data: {tmp_path}, port: 4000, host: '{host}'}}"
-    with pytest.raises(Fault, match="leads back to this gateway"):
-        built(tmp_path, server=server, providers=f'\n  me: {{kind: vllm, base_url: "{base_url}"}}')
-
-
-def test_a_key_of_ours_as_provider_key_is_an_error_at_start(tmp_path: Path) -> None:
-    with pytest.raises(Fault) as refused:
-        built(tmp_path, {"K": "tk-ours"}, providers="\n  openai: {api_key: env:K}")
-    assert refused.value.kind is Kind.FORBIDDEN
-    assert "tk-ours" not in refused.value.sentence
-
-
-def test_a_missing_secret_is_named_with_its_place(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="NOT_SET"):
-        built(tmp_path, providers="\n  openai: {api_key: env:NOT_SET}")
 
 
 @pytest.mark.anyio

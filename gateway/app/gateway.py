@@ -8,24 +8,28 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway import __version__
-from gateway.control.dependencies import Check, DeclaredKey, Health, Services
-from gateway.control.minting import shown_prefix
+from gateway.app.configured import (
+    Configured,
+    aliases_of,
+    authoriser_of,
+    configured_providers,
+    declared_keys,
+    file_prices,
+    provider_keys,
+    retries_of,
+)
+from gateway.control.dependencies import Check, Health, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
-from gateway.core.errors import Fault, Kind
-from gateway.core.keys import Key, Secret, digest
-from gateway.core.pricing import FilePrice, PriceBook
-from gateway.core.routing import Alias, Provider, Retries, Target
+from gateway.core.keys import digest
+from gateway.core.pricing import PriceBook
+from gateway.core.routing import Retries, Target
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import UpstreamAnswer, UpstreamRequest
-from gateway.providers.catalog import KindFacts, base_url_of, is_home, kind_of
-from gateway.providers.credentials import auth_headers
 from gateway.providers.directory import ModelDirectory
 from gateway.providers.price_map import load_price_map
 from gateway.providers.proxies import from_environment
@@ -41,7 +45,7 @@ from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
-from gateway.settings import ProviderSettings, Settings
+from gateway.settings import Settings
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
@@ -90,17 +94,6 @@ class Upstreams:
         return await self.real.fetch(provider, path, timeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """A provider as the settings describe it."""
-
-    provider: Provider
-    facts: KindFacts
-    base_url: str | None
-    api_key: Secret | None
-    simulation: Simulation | None
-
-
 class Gateway:
     """Both planes and the jobs behind them. `asgi` serves between `start` and `stop`."""
 
@@ -108,11 +101,11 @@ class Gateway:
         """Raises `Fault` and `SettingsError`: what is set does not go together, or cannot be used."""
         self.settings = settings
         self.clock = SystemClock()
-        configured = _configured(settings, environ)
+        configured = configured_providers(settings, environ)
         self.providers = {name: one.provider for name, one in configured.items()}
         self.admin_token = admin_token(settings.server.data, environ)
-        self.declared, declared_secrets = _declared(settings, environ)
-        secrets = (self.admin_token, *declared_secrets, *_provider_keys(configured))
+        self.declared, declared_secrets = declared_keys(settings, environ)
+        secrets = (self.admin_token, *declared_secrets, *provider_keys(configured))
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(
@@ -130,7 +123,7 @@ class Gateway:
         self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
         self.prices = self._price_book()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
-        self.aliases = _aliases(settings, self.providers)
+        self.aliases = aliases_of(settings, self.providers)
         observers = (self.logs.calls, self.metrics)
         self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed)
         self._data = self._data_plane()
@@ -170,7 +163,7 @@ class Gateway:
     def _upstreams(self, configured: Mapping[str, Configured]) -> Upstreams:
         simulations = {name: one.simulation for name, one in configured.items() if one.simulation is not None}
         addresses = {
-            name: Address(one.base_url, _authoriser(one))
+            name: Address(one.base_url, authoriser_of(one))
             for name, one in configured.items()
             if one.base_url is not None
         }
@@ -182,7 +175,7 @@ class Gateway:
         known = load_price_map()
         for name, why in known.refused.items():
             logger.warning("the price map's entry %s cannot be used: %s", name, why)
-        return PriceBook(known, _file_prices(self.settings))
+        return PriceBook(known, file_prices(self.settings))
 
     def _data_plane(self) -> DataPlane:
         server = self.settings.server
@@ -202,7 +195,7 @@ class Gateway:
             admit=Admit(self.clock, server.max_body),
             route=route,
             hold=hold,
-            forward=Forward(self.upstreams, hold, self.settle, _retries(self.settings)),
+            forward=Forward(self.upstreams, hold, self.settle, retries_of(self.settings)),
             relay=Relay(self.settle, self.clock, server.buffer_answers),
             settle=self.settle,
             crashed=_crashed,
@@ -275,113 +268,3 @@ def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gatew
 
 def _crashed(error: BaseException) -> None:
     logger.error("a call crashed", exc_info=error)
-
-
-# from settings to core values
-
-
-def _configured(settings: Settings, environ: Mapping[str, str]) -> dict[str, Configured]:
-    return {name: _provider(name, one, settings, environ) for name, one in settings.providers.items()}
-
-
-def _provider(name: str, given: ProviderSettings, settings: Settings, environ: Mapping[str, str]) -> Configured:
-    facts = kind_of(name, given.kind)
-    api_key = Secret(given.api_key.resolve(environ)) if given.api_key is not None else None
-    auth_headers(facts, api_key, None)  # a key that cannot be sent is an error at start, not at the first call
-    if facts.name == "simulated":
-        shape = given.simulate
-        simulation = (
-            Simulation()
-            if shape is None
-            else Simulation(shape.ttft, shape.itl, shape.jitter, shape.output_tokens, shape.errors, shape.seed)
-        )
-        return Configured(Provider(name, facts.name, False, facts.quirks), facts, None, api_key, simulation)
-    base_url = base_url_of(facts, given.base_url)
-    _refuse_circle(name, base_url, settings)
-    provider = Provider(name, facts.name, is_home(facts, base_url), facts.quirks)
-    return Configured(provider, facts, base_url, api_key, None)
-
-
-def _refuse_circle(name: str, base_url: str, settings: Settings) -> None:
-    parts = urlsplit(base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    host = parts.hostname or ""
-    ours = settings.server.host
-    here = host == ours or (is_loopback(host) and (is_loopback(ours) or _is_everywhere(ours)))
-    if here and port == settings.server.port:
-        raise Fault(
-            Kind.INVALID,
-            f"the base URL of providers.{name} leads back to this gateway",
-            hint="give the provider's own address",
-            param=f"providers.{name}.base_url",
-        )
-
-
-def _is_everywhere(host: str) -> bool:
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def _authoriser(one: Configured) -> Callable[[Secret | None], list[tuple[str, str]]]:
-    return lambda client_key: auth_headers(one.facts, one.api_key, client_key)
-
-
-def _provider_keys(configured: Mapping[str, Configured]) -> list[Secret]:
-    return [one.api_key for one in configured.values() if one.api_key is not None]
-
-
-def _aliases(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Alias]:
-    return {
-        name: Alias(name, tuple(_target(text, providers) for text in model.targets))
-        for name, model in settings.models.items()
-    }
-
-
-def _target(text: str, providers: Mapping[str, Provider]) -> Target:
-    provider, _, model = text.partition("/")
-    return Target(providers[provider], model)
-
-
-def _file_prices(settings: Settings) -> list[FilePrice]:
-    return [
-        FilePrice(pattern, price.usd_per_million, price.usd_per_call, bool(price.free), price.like)
-        for pattern, price in settings.prices.targets.items()
-    ]
-
-
-def _retries(settings: Settings) -> Retries:
-    given = settings.retries
-    return Retries(
-        attempts=given.attempts,
-        timeout=given.timeout,
-        connect_timeout=given.connect_timeout,
-        first_byte_timeout=given.first_byte_timeout,
-        idle_timeout=given.idle_timeout,
-        retry_uncertain=given.uncertain == "retry",
-    )
-
-
-def _declared(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[DeclaredKey, ...], tuple[Secret, ...]]:
-    """The keys of the file, and their secrets for the log's eyes only."""
-    declared, secrets = [], []
-    for name, given in settings.keys.items():
-        secret = given.secret.resolve(environ)
-        secrets.append(Secret(secret))
-        expires = None if given.expires_at is None else int(given.expires_at.timestamp() * 1_000_000)
-        key = Key(
-            id=f"file:{name}",
-            name=name,
-            prefix=shown_prefix(Secret(secret)),
-            digest=digest(secret),
-            created_us=0,
-            team=given.team,
-            models=given.models,
-            labels=given.labels,
-            expires_us=expires,
-            source="file",
-        )
-        place = f"{settings.file.name}, line {given.line}" if settings.file and given.line else None
-        declared.append(DeclaredKey(key, place))
-    return tuple(declared), tuple(secrets)
