@@ -72,6 +72,8 @@ class Peer:
     async def send(self, *pieces: bytes) -> None:
         """Raises ConnectionError if the client is gone."""
         for piece in pieces:
+            if self._writer.is_closing():  # uvloop has an error of its own for writing now
+                raise ConnectionResetError
             self._writer.write(piece)
             await self._writer.drain()
             self.sent += len(piece)

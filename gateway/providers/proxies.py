@@ -127,6 +127,8 @@ async def open_tunnel(
     greeter = await open_direct(proxy.host, proxy.port, near, _Greeter)
     transport = greeter.transport
     try:
+        if transport.is_closing():
+            raise OSError("the proxy closed the connection")
         transport.write(_connect(proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
         status = await greeter.status
         if not 200 <= status < 300:

@@ -147,7 +147,7 @@ class Said:
 
     stated: Stated | None
     texts: list[str]
-    """What was generated, as far as it is text; empty for embeddings."""
+    """What was generated, as far as it is text; left out where the stated usage says how much it was."""
     service_tier: str | None
     error: str | None
     """An error object in an answer of status 200."""
@@ -167,12 +167,15 @@ def read_answer(body: bytes) -> Said | None:
     choices = answer.get("choices")
     choices = choices if isinstance(choices, list) else []
     tier = answer.get("service_tier")
+    said = _answer_usage(answer, timings, body)
+    per_choice = isinstance(timings, dict) and len(choices) > 1
+    told = said is not None and said.usage.generated_tokens and not per_choice
     return Said(
-        stated=_answer_usage(answer, timings, body),
-        texts=[text for choice in choices for text in choice_texts(choice, "message")],
+        stated=said,
+        texts=[] if told else [text for choice in choices for text in choice_texts(choice, "message")],
         service_tier=tier if isinstance(tier, str) else None,
         error=error_text(answer["error"]) if answer.get("error") and not choices else None,
-        per_choice=isinstance(timings, dict) and len(choices) > 1,
+        per_choice=per_choice,
     )
 
 

@@ -334,3 +334,23 @@ async def test_an_answer_through_a_tunnel_may_break_off(authority: Authority) ->
             await rest_of(answer)
         assert raised.value.uncertain
         await until(lambda: not transport._pool.lines, "the connection is let go")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["close at once", "close after its answer", "reset at once", "reset after its answer"])
+async def test_a_proxy_that_closes_in_the_middle(authority: Authority, how: str) -> None:
+    """At any moment, so several times: it is always a fault of this kind, and always certain."""
+
+    async def script(peer: Peer) -> None:
+        if "answer" in how:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        if "reset" in how:
+            peer.reset()
+
+    async with proxied(script, authority) as (_, transport):
+        for _ in range(20):
+            with pytest.raises(UpstreamFault, match=r"no connection to origin\.test") as raised:
+                await asked(transport)
+            assert not raised.value.uncertain
+        await until(lambda: not transport._pool.lines, "every connection is let go")

@@ -171,6 +171,22 @@ async def test_a_connection_that_closes_under_a_request_is_not_asked_again_elsew
         assert len(server.peers) == 1
 
 
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_server_that_takes_connections_and_no_requests(how: str) -> None:
+    """At any moment, so several times. Only what was surely not sent is certain."""
+
+    async def script(peer: Peer) -> None:
+        if how == "reset":
+            peer.reset()
+
+    async with raw_server(script) as server, client_of(server.url) as transport:
+        for _ in range(20):
+            with pytest.raises(UpstreamFault) as raised:
+                await asked(transport)
+            assert raised.value.uncertain == ("without an answer" in raised.value.message)
+        await until(lambda: not transport._pool.lines, "every connection is let go")
+
+
 async def test_bytes_on_an_idle_connection_are_nobodys_answer() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()

@@ -111,14 +111,20 @@ def test_texts_of_a_prompt_without_pictures() -> None:
     assert message_count(b'{"model":"m","prompt":"x"}') == 0
 
 
+CHOICE = {
+    "message": {
+        "content": "Hello",
+        "reasoning_content": "hm",
+        "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}],
+    }
+}
+
+
 def test_a_whole_answer_says_usage_text_and_tier() -> None:
     said = read_answer(
         orjson.dumps(
             {
-                "choices": [
-                    {"message": {"content": "Hello", "reasoning_content": "hm",
-                                 "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}
-                ],
+                "choices": [CHOICE],
                 "usage": {"prompt_tokens": 3, "completion_tokens": 2},
                 "service_tier": "flex",
             }
@@ -127,8 +133,11 @@ def test_a_whole_answer_says_usage_text_and_tier() -> None:
     assert said is not None
     assert said.stated is not None
     assert said.stated.usage == Usage(input=3, output=2)
-    assert said.texts == ["Hello", "hm", "f", "{}"]
     assert said.service_tier == "flex"
+    assert said.texts == []
+    untold = read_answer(orjson.dumps({"choices": [CHOICE]}))
+    assert untold is not None
+    assert untold.texts == ["Hello", "hm", "f", "{}"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[1]", b"<html>", b"{"])
