@@ -29,6 +29,8 @@ class EventSplitter:
         if not self._held and b"\r" not in data and data[-2:] == b"\n\n":
             if data.find(b"\n\n") == len(data) - 2:
                 return [data]  # one read, one event: what tokens look like
+            if b"\n\n\n" in data:  # where an event ends is for the pattern to say
+                return self._slow(data)
             return [part + b"\n\n" for part in data[:-2].split(b"\n\n")]
         return self._slow(data)
 

@@ -1,6 +1,6 @@
 """Server-sent events out of any split of a stream into reads."""
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.sse import MAX_EVENT, EventSplitter, data_of
@@ -33,6 +33,9 @@ def test_no_byte_is_lost_whatever_comes(text: str, cuts: list[int]) -> None:
     assert b"".join(found) + rest == text.encode()
 
 
+@settings(max_examples=500)
+@example("\n\n\n", [0])
+@example("a\n\n\n\n\nb\n\n", [])
 @given(st.text(alphabet="ab\r\n", max_size=40), st.lists(st.integers(0, 40), max_size=6))
 def test_mixed_line_ends_split_alike(text: str, cuts: list[int]) -> None:
     assert events(text.encode(), cuts) == events(text.encode(), [])
