@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.core.errors import UpstreamFault
 from gateway.core.routing import Retries
 from gateway.ports import Headers, UpstreamAnswer, UpstreamRequest
+from gateway.providers.deadlines import Deadlines
 from gateway.providers.http1 import Connection, Exchange
 from gateway.providers.origin import Authorise, Origin
 from gateway.providers.pool import Pool
@@ -48,6 +49,7 @@ class HttpTransport:
         """Raises `Fault` (invalid) for an address or a proxy that cannot be used."""
         self._origins = {name: Origin.of(to.base_url, to.authorise, proxies) for name, to in addresses.items()}
         self._pool = Pool()
+        self._deadlines = Deadlines()
         self._tls = tls
         self._stopped = False
 
@@ -60,7 +62,7 @@ class HttpTransport:
         head = origin.post(request)
         connection, connect_ms = await self._connection(origin, retries.connect_timeout)
         exchange = connection.send(head, request.body)
-        answer = HttpAnswer(self._pool, origin, connection, exchange, connect_ms)
+        answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, connect_ms)
         answer.watch(retries, request.stream)
         try:
             await exchange.head()
@@ -77,7 +79,7 @@ class HttpTransport:
         begun = time.monotonic()
         connection, _ = await self._connection(origin, timeout)
         exchange = connection.send(head, b"")
-        answer = HttpAnswer(self._pool, origin, connection, exchange, None)
+        answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, None)
         left = begun + timeout - time.monotonic()
         answer.watch(Retries(timeout=left, idle_timeout=timeout), stream=False)
         try:
@@ -134,25 +136,30 @@ class HttpAnswer:
         "_closed",
         "_connection",
         "_deadline",
+        "_deadlines",
         "_exchange",
         "_first_byte",
         "_idle",
         "_origin",
         "_pool",
         "_started",
-        "_timer",
         "connect_ms",
         "headers",
         "status",
     )
 
     def __init__(
-        self, pool: Pool, origin: Origin, connection: Connection, exchange: Exchange, connect_ms: float | None
+        self,
+        pool: Pool,
+        deadlines: Deadlines,
+        origin: Origin,
+        connection: Connection,
+        exchange: Exchange,
+        connect_ms: float | None,
     ) -> None:
-        self._pool, self._origin = pool, origin
+        self._pool, self._deadlines, self._origin = pool, deadlines, origin
         self._connection, self._exchange = connection, exchange
         self._closed = False
-        self._timer: asyncio.TimerHandle | None = None
         self._started = self._deadline = self._idle = 0.0
         self._first_byte: float | None = None
         self.connect_ms = connect_ms
@@ -160,12 +167,13 @@ class HttpAnswer:
         self.headers: Headers = []
 
     def watch(self, retries: Retries, stream: bool) -> None:
-        """Starts the clock: total, first byte (streams only) and idle limits, on one timer."""
+        """Starts the clock: total, first byte (streams only) and idle limits."""
         self._started = self._exchange.last_byte
         self._deadline = self._started + retries.timeout
         self._idle = retries.idle_timeout
         self._first_byte = retries.first_byte_timeout if stream else None
-        self._look_in(min(retries.timeout, retries.idle_timeout, self._first_byte or retries.timeout))
+        nearest = min(retries.timeout, retries.idle_timeout, self._first_byte or retries.timeout)
+        self._deadlines.watch(self, self._started + nearest)
 
     def begins(self) -> None:
         """Its head has come. Raises `UpstreamFault` if it is none of the provider's."""
@@ -180,8 +188,7 @@ class HttpAnswer:
         if self._closed:
             return
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadlines.forget(self)
         if self._exchange.complete and self._connection.exchange is self._exchange:
             self._connection.finished()
             back = (self._origin.key, self._connection, self._keep())
@@ -199,15 +206,11 @@ class HttpAnswer:
             return min(stated - 1, KEEP_TLS)
         return KEEP_TLS if self._origin.tls else KEEP_PLAIN
 
-    def _look_in(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._look)
-
-    def _look(self) -> None:
-        """Is some limit passed? If not, look again when the next one could be."""
+    def look(self, now: float) -> float | None:
+        """Ends the exchange if some limit is passed; else when the next one could be."""
         exchange = self._exchange
         if exchange.complete or exchange.fault is not None:
-            return
-        now = time.monotonic()
+            return None
         limits = [(self._deadline, "no whole answer within the total timeout")]
         if exchange.head_done:
             heard = now if self._connection.held_back else exchange.last_byte  # a silence that we asked for is none
@@ -216,10 +219,10 @@ class HttpAnswer:
             limits.append((self._started + self._first_byte, f"no first byte within {self._first_byte:g} s"))
         when, why = min(limits)
         if now < when:
-            self._look_in(min(when - now, self._idle))
-            return
+            return min(when, now + self._idle)
         exchange.fail(UpstreamFault(f"{self._origin.shown}: {why}", uncertain=True, timeout=True))
         self._connection.abort()
+        return None
 
 
 def _reason(error: Exception) -> str:

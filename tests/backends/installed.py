@@ -6,6 +6,7 @@ a new version makes a new folder; it appears whole or not at all.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,12 +28,14 @@ def installed(name: str, wanted: bytes, install: Callable[[Path], None]) -> Path
         return place
     home().mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home()))
-    install(made)
     try:
+        install(made)
         made.rename(place)
-    except OSError:  # somebody else was quicker
-        if not place.exists():
+    except OSError:
+        if not place.exists():  # else somebody else was quicker
             raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)  # renamed, it is not there any more
     return place
 
 
