@@ -24,7 +24,7 @@ KEEP_PLAIN = 4.0
 KEEP_TLS = 55.0
 """Seconds an idle TLS connection is kept, and the most for any, whatever its server states."""
 REST = 0.05
-"""Seconds before a connection that carried a stream is used again: llama.cpp says that it keeps the line, and closes it
+"""Seconds before a plain connection that carried a stream is used again: llama.cpp says that it keeps the line, and closes it
 after each stream; a call sent into that end would be lost, and nobody could say whether it was billed."""
 MAX_FETCHED = 8 * 1024 * 1024
 """Bytes of an answer to a question of our own."""
@@ -192,7 +192,7 @@ class HttpAnswer:
         if self._exchange.complete and self._connection.exchange is self._exchange:
             self._connection.finished()
             back = (self._origin.key, self._connection, self._keep())
-            if self._first_byte is None:
+            if self._first_byte is None or self._origin.tls:  # a whole answer, or no server of one's own
                 self._pool.give_back(*back)
             else:
                 asyncio.get_running_loop().call_later(REST, self._pool.give_back, *back)

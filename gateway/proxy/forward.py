@@ -89,11 +89,13 @@ class Forward:
                 answer.close()
                 raise UpstreamFault(f"{target.name} answered {answer.status} with an empty body", uncertain=True)
             return Answered(target, answer, first, asks and not call.asked.wants_usage)
-        except UpstreamFault as fault:
+        except Fault as fault:
             if answer is not None:
                 answer.close()
             await self._failed(ticket, fault)
-            return fault
+            if isinstance(fault, UpstreamFault):
+                return fault
+            raise  # the request cannot be sent as it is, to nobody
         except BaseException:  # cancelled: the attempt stays open on the ticket, for the pipeline to settle
             if answer is not None:
                 answer.close()
@@ -115,8 +117,9 @@ class Forward:
         )
         return Refused(target, answer.status, answer.headers, body, error, answer.connect_ms)
 
-    async def _failed(self, ticket: Ticket, fault: UpstreamFault) -> None:
-        outcome = Outcome(End.FAILED, None, error_of(fault), generated_nothing=not fault.uncertain)
+    async def _failed(self, ticket: Ticket, fault: Fault) -> None:
+        certain = not isinstance(fault, UpstreamFault) or not fault.uncertain
+        outcome = Outcome(End.FAILED, None, error_of(fault), generated_nothing=certain)
         await self._settle.attempt(ticket, outcome)
 
 

@@ -187,6 +187,22 @@ async def test_a_server_that_takes_connections_and_no_requests(how: str) -> None
         await until(lambda: not transport._pool.lines, "every connection is let go")
 
 
+async def test_a_connection_that_carried_a_stream_rests_before_it_is_used_again() -> None:
+    """llama.cpp says that it keeps the line, and closes it a moment after each stream."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED + b"1\r\nx\r\n" + END)
+        await peer.gone() if len(server.peers) > 3 else await asyncio.sleep(0.01)
+
+    async with raw_server(script) as server, client_of(server.url) as transport:
+        for _ in range(4):
+            assert await rest_of(await transport.ask(request(stream=True), PATIENT)) == b"x"
+        assert len(server.peers) == 4
+        key = ("127.0.0.1", server.port, False)
+        await until(lambda: transport._pool.take(key) is not None, "one that was not closed is used again")
+
+
 async def test_bytes_on_an_idle_connection_are_nobodys_answer() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()

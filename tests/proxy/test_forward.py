@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.core.errors import UpstreamFault
+from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.routing import Retries
 from gateway.wire.openai import Endpoint
 from tests.fakes.upstream import JSON, ScriptedAnswer
@@ -145,3 +145,11 @@ async def test_errors_of_any_shape_pass_as_they_came(body: bytes) -> None:
     reply = await made.call(chat())
     assert (reply.status, reply.body) == (422, body)
     assert (made.record.error or "").startswith("422: ")
+
+
+@pytest.mark.anyio
+async def test_a_request_that_cannot_be_sent_is_refused_and_costs_nothing() -> None:
+    made = rig(Fault(Kind.INVALID, "a header field has a line break"), whole(), aliases=TWO)
+    reply = await made.call(chat("fast"))
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, "invalid_request")
+    assert (made.record.end, made.record.cost_nano, len(made.upstream.asked)) == ("failed", 0, 1)
