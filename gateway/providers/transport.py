@@ -24,8 +24,8 @@ KEEP_PLAIN = 4.0
 KEEP_TLS = 55.0
 """Seconds an idle TLS connection is kept, and the most for any, whatever its server states."""
 REST = 0.05
-"""Seconds before a plain connection that carried a stream is used again: llama.cpp says that it keeps the line, and closes it
-after each stream; a call sent into that end would be lost, and nobody could say whether it was billed."""
+"""Seconds before a plain connection that carried a stream is used again: llama.cpp says that it keeps the line, and
+closes it after each stream; a call sent into that end would be lost, and nobody could say whether it was billed."""
 MAX_FETCHED = 8 * 1024 * 1024
 """Bytes of an answer to a question of our own."""
 PROXY_REFUSES = 407
