@@ -1,6 +1,8 @@
 """Connections as they are set up."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -21,3 +23,27 @@ def test_a_connection_for_queries_cannot_change_anything(tmp_path: Path) -> None
         set_up(db, query_only=True)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             db.execute("CREATE TABLE t (x)")
+
+
+def test_a_database_that_somebody_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    other.execute("CREATE TABLE made (x)")
+    other.execute("BEGIN EXCLUSIVE")
+    begun = threading.Event()
+
+    def make() -> str:
+        with closing(sqlite3.connect(path)) as ours:
+            begun.set()
+            set_up(ours)
+            mode: str = ours.execute("PRAGMA journal_mode").fetchone()[0]
+            return mode
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(make)
+        assert begun.wait(5)
+        with pytest.raises(TimeoutError):
+            made.result(timeout=0.1)
+        other.execute("COMMIT")
+        assert made.result(timeout=5) == "wal"
+    other.close()
