@@ -46,6 +46,7 @@ from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
+from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
@@ -67,10 +68,7 @@ KEY_REFRESH = 1.0
 class SystemClock:
     """`ports.Clock` on this machine."""
 
-    @staticmethod
-    def now_us() -> int:
-        return time.time_ns() // 1000
-
+    now_us = staticmethod(wall_clock_us)
     monotonic = staticmethod(time.monotonic)
 
 

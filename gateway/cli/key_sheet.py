@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.cli import when
 from gateway.cli.tables import UNKNOWN, Column, console, print_facts, print_json, print_table, word
-from gateway.control import times
+from gateway.control.keys_shown import key_facts
 from gateway.core.keys import Key, Secret
 
 _COLUMNS = (
@@ -25,7 +25,7 @@ _COLUMNS = (
 def print_secret(key: Key, secret: Secret, as_json: bool) -> None:
     """The one time that a secret is shown."""
     if as_json:
-        print_json({**_as_json(key), "key": secret.reveal()})
+        print_json({**key_facts(key), "key": secret.reveal()})
         return
     print(secret.reveal())
     # On stderr, so that the secret alone can go into a file or a variable.
@@ -35,7 +35,7 @@ def print_secret(key: Key, secret: Secret, as_json: bool) -> None:
 def print_keys(keys: Sequence[Key], as_json: bool) -> None:
     """A list."""
     if as_json:
-        print_json({"items": [_as_json(key) for key in keys], "next": None})
+        print_json({"items": [key_facts(key) for key in keys], "next": None})
     elif not keys:
         print("There is no key. `tollkeeper key create --name NAME` makes one.")
     else:
@@ -45,7 +45,7 @@ def print_keys(keys: Sequence[Key], as_json: bool) -> None:
 def print_key(key: Key, as_json: bool) -> None:
     """One key alone."""
     if as_json:
-        print_json(_as_json(key))
+        print_json(key_facts(key))
         return
     titles = [column.title for column in _COLUMNS]
     facts = list(zip(titles, _row(key, when.now_us()), strict=True))
@@ -77,20 +77,3 @@ def _row(key: Key, now_us: int) -> list[str]:
         _state(key, now_us),
         key.source,
     ]
-
-
-def _as_json(key: Key) -> dict[str, object]:
-    """The key as the admin API writes it."""
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "team": key.team,
-        "models": None if key.models is None else list(key.models),
-        "labels": dict(key.labels),
-        "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
-        "expires_at": times.rfc3339(key.expires_us),
-        "revoked_at": times.rfc3339(key.revoked_us),
-        "old_secret_until": times.rfc3339(key.old_digest_until_us),
-        "source": key.source,
-    }

@@ -5,8 +5,6 @@ ever sent, and a request that another page caused is refused, token or not.
 """
 
 import hmac
-import ipaddress
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -17,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.control.refusals import problem
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import PREFIX, digest
+from gateway.core.local import FORWARDED, host_of, is_loopback_address
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """For everybody; they say only ok or not, and their details to `trusted` requests only."""
@@ -26,7 +25,6 @@ METRICS = "/metrics"
 
 MAX_BODY = 256 * 1024
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 _CHALLENGE = {"www-authenticate": 'Bearer realm="tollkeeper admin"'}
 _SAFE_HEADERS = {
     "cache-control": "no-store",
@@ -82,27 +80,15 @@ def from_this_machine(scope: Scope, headers: Headers) -> bool:
     `Host` counts because a page of another site can be made to resolve to loopback.
     """
     client = scope.get("client")
-    if client is None or not _is_loopback(client[0]) or any(name in headers for name in _FORWARDED):
+    if client is None or not is_loopback_address(client[0]) or any(name in headers for name in FORWARDED):
         return False
     hosts = headers.getlist("host")
     return len(hosts) == 1 and _is_loopback_name(hosts[0])
 
 
 def _is_loopback_name(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_loopback)
+    name = host_of(host)
+    return name == "localhost" or is_loopback_address(name)
 
 
 def _foreign(headers: Headers) -> bool:

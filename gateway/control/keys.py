@@ -4,7 +4,6 @@ The secret leaves in the answer that made it and is nowhere afterwards. Keys of 
 others and cannot be changed here.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from gateway.control import times
 from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_strange
+from gateway.control.keys_shown import key_facts
 from gateway.control.minting import new_key, new_secret, shown_prefix
 from gateway.core.errors import Fault, Kind, not_in_this_version
 from gateway.core.keys import Key, digest
@@ -123,7 +123,7 @@ async def create_key(body: NewKey, services: Given, response: Response) -> KeyWi
     await services.keys.add(key, ACTOR)
     await _put_in_force(services)
     response.headers["location"] = f"/admin/keys/{key.id}"
-    return KeyWithSecret(**_facts(key), key=secret.reveal())
+    return KeyWithSecret(**key_facts(key), key=secret.reveal())
 
 
 @router.get("")
@@ -191,7 +191,7 @@ async def rotate_key(id: str, services: Given, body: Rotation | None = None) -> 
     secret = new_secret()
     key = await services.keys.rotate(id, digest(secret.reveal()), shown_prefix(secret), until_us, ACTOR)
     await _put_in_force(services)
-    return KeyWithSecret(**_facts(key), key=secret.reveal())
+    return KeyWithSecret(**key_facts(key), key=secret.reveal())
 
 
 async def _put_in_force(services: Services) -> None:
@@ -236,21 +236,4 @@ def _place_in_file(cursor: str | None) -> int | None:
 
 
 def _view(key: Key) -> KeyView:
-    return KeyView(**_facts(key))
-
-
-def _facts(key: Key) -> Mapping[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "team": key.team,
-        "models": None if key.models is None else list(key.models),
-        "labels": dict(key.labels),
-        # The settings file does not say when.
-        "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
-        "expires_at": times.rfc3339(key.expires_us),
-        "revoked_at": times.rfc3339(key.revoked_us),
-        "old_secret_until": times.rfc3339(key.old_digest_until_us),
-        "source": key.source,
-    }
+    return KeyView(**key_facts(key))

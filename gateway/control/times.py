@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from gateway.core.errors import Fault, Kind
+from gateway.storage.moments import moment
 
 DAY_US = 86_400_000_000
 
@@ -18,9 +19,7 @@ _FORMS = "write 2026-10-31T08:00:00Z, or 2026-10-31, or a duration ago (7d, 12h)
 
 def rfc3339(at_us: int | None) -> str | None:
     """Microseconds since 1970 as RFC 3339 in UTC; null stays null."""
-    if at_us is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().removesuffix("+00:00") + "Z"
+    return None if at_us is None else moment(at_us)
 
 
 def instant_us(text: str, param: str) -> int:

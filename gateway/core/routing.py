@@ -5,6 +5,9 @@ The names are those of the contract §1: a target is a provider and the provider
 
 from dataclasses import dataclass
 
+HOP_HEADER = "x-tollkeeper-hop"
+"""Marks what went through a gateway of ours; a call that arrives with it runs in a circle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quirks:

@@ -12,13 +12,11 @@ from urllib.parse import urlsplit
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Secret
+from gateway.core.routing import HOP_HEADER
 from gateway.ports import Headers, UpstreamRequest
 from gateway.providers.http1 import Connection
 from gateway.providers.pool import Key
 from gateway.providers.proxies import Proxy, ProxyChoice, open_direct, open_tunnel
-
-HOP_HEADER = "x-tollkeeper-hop"
-"""Marks what went through a gateway of ours; a call that arrives with it runs in a circle."""
 
 Authorise = Callable[[Secret | None], list[tuple[str, str]]]
 """From the client's provider key, if any, to the header fields that authorise a request."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from gateway.core.calls import CallFacts
 from gateway.core.errors import Fault, Kind, not_in_this_version
+from gateway.core.routing import HOP_HEADER
 from gateway.ports import Clock
 from gateway.proxy.call import Admitted, Arrival, Call, Ticket
 from gateway.wire.openai import MAX_LABEL, MAX_LABELS, Asked, read_request
 
-HOP_HEADER = "x-tollkeeper-hop"
 _LATER = {
     "x-tollkeeper-cache": "cache controls",
     "x-tollkeeper-cache-ttl": "cache controls",

@@ -6,15 +6,13 @@ a forwarded request and a foreign host name are refused.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import KEYLESS, PREFIX, Secret
+from gateway.core.local import FORWARDED, host_of, is_loopback_address
 from gateway.ports import KeyRing
 from gateway.proxy.call import Admitted
-
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Authenticate:
             return "this one comes from another"
         if not is_loopback(host_of(headers.get("host", ""))):
             return "this one names a foreign host"
-        if any(name in headers for name in _FORWARDED):
+        if any(name in headers for name in FORWARDED):
             return "this one was forwarded"
         origin = headers.get("origin")
         if origin is not None and origin not in self._policy.allowed_origins:
@@ -83,21 +81,6 @@ def _presented(headers: Mapping[str, str]) -> str | None:
     return headers.get("api-key") or headers.get("x-api-key")
 
 
-def host_of(field: str) -> str:
-    """The host in a `Host` header, without port and brackets."""
-    try:
-        return urlsplit(f"//{field}").hostname or ""
-    except ValueError:
-        return ""
-
-
 def is_loopback(host: str) -> bool:
     """Whether this host name or address is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    return host == "localhost" or host.endswith(".localhost") or is_loopback_address(host)

@@ -78,7 +78,7 @@ class Relay:
         length = value_of(answer.headers, "content-length")
         if length is not None:
             headers.append(("content-length", length))
-        return Reply(answer.status, headers, rest=LongAnswer(answered, parts, ticket, self._settle, self._clock))
+        return Reply(answer.status, headers, rest=LongAnswer(answered, parts, ticket, self._settle))
 
     async def _released(self, answered: Answered, body: bytes, call: Call, ticket: Ticket) -> Reply:
         answer = answered.answer

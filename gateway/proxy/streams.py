@@ -5,6 +5,7 @@ is written before the last byte is released.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from array import array
 
 import orjson
@@ -25,11 +26,34 @@ DRAIN = 1.0
 """Seconds that the upstream gets after `[DONE]` to end its body, so that its connection can be used again."""
 
 
-class StreamRelay:
+class _Relayed(ABC):
+    """What both have in common: the ticket that they own, and what becomes of it when nobody reads on."""
+
+    def __init__(self, answered: Answered, ticket: Ticket, settle: Settle) -> None:
+        self._answered, self._ticket, self._settle = answered, ticket, settle
+        self._over = False
+
+    def abandon(self, end: End, why: str) -> None:
+        """The client left, or we go down: the upstream is aborted, what was delivered is billed."""
+        self._over = True
+        self._answered.answer.close()
+        if not self._ticket.settled:
+            self._settle.in_background(self._abandoned(end, why))
+
+    async def _abandoned(self, end: End, why: str) -> None:
+        if not self._ticket.settled:
+            await self._settled(end, why)
+
+    @abstractmethod
+    async def _settled(self, end: End, error: str | None) -> CallRecord:
+        """Ends the attempt with what was seen of it, and closes the call."""
+
+
+class StreamRelay(_Relayed):
     """A stream of events, metered beside its way to the client."""
 
     def __init__(self, answered: Answered, call: Call, ticket: Ticket, settle: Settle, clock: Clock) -> None:
-        self._answered, self._ticket, self._settle = answered, ticket, settle
+        super().__init__(answered, ticket, settle)
         self._now = clock.monotonic
         self._comment = call.cost_comment
         self._first: bytes | None = answered.first
@@ -39,7 +63,6 @@ class StreamRelay:
         self._first_content: float | None = None
         self._first_reasoning: float | None = None
         self._times = array("d")
-        self._over = False
         opened = ticket.open
         self._asked = opened.begun if opened is not None else ticket.received
 
@@ -133,17 +156,6 @@ class StreamRelay:
         await self._settled(End.CUT_BY_UPSTREAM, error_of(fault))
         return event_of(fault)
 
-    def abandon(self, end: End, why: str) -> None:
-        """The client left, or we go down: the upstream is aborted, what was delivered is billed."""
-        self._over = True
-        self._answered.answer.close()
-        if not self._ticket.settled:
-            self._settle.in_background(self._abandoned(end, why))
-
-    async def _abandoned(self, end: End, why: str) -> None:
-        if not self._ticket.settled:
-            await self._settled(end, why)
-
     async def _settled(self, end: End, error: str | None) -> CallRecord:
         heard = self._meter.heard()
         answer = self._answered.answer
@@ -203,17 +215,16 @@ def gaps(times: "array[float]") -> tuple[float | None, float | None, float | Non
     return between[round(last * 0.5)], between[round(last * 0.95)], between[last]
 
 
-class LongAnswer:
+class LongAnswer(_Relayed):
     """A whole answer past `buffer_answers`: relayed as it comes, its usage found at either end of it."""
 
     WINDOW = 64 * 1024
 
-    def __init__(self, answered: Answered, parts: list[bytes], ticket: Ticket, settle: Settle, clock: Clock) -> None:
-        self._answered, self._ticket, self._settle = answered, ticket, settle
+    def __init__(self, answered: Answered, parts: list[bytes], ticket: Ticket, settle: Settle) -> None:
+        super().__init__(answered, ticket, settle)
         self._parts = parts
         self._head = b"".join(parts)[: self.WINDOW]
         self._tail = b""
-        self._over = False
         length = value_of(answered.answer.headers, "content-length") or ""
         self._owed = int(length) if length.isdigit() else None
         """Bytes still to come; null if the upstream does not say."""
@@ -243,18 +254,7 @@ class LongAnswer:
             await self._settled(End.COMPLETED, None)
         return data
 
-    def abandon(self, end: End, why: str) -> None:
-        """The client left, or we go down."""
-        self._over = True
-        self._answered.answer.close()
-        if not self._ticket.settled:
-            self._settle.in_background(self._abandoned(end, why))
-
-    async def _abandoned(self, end: End, why: str) -> None:
-        if not self._ticket.settled:
-            await self._settled(end, why)
-
-    async def _settled(self, end: End, error: str | None) -> None:
+    async def _settled(self, end: End, error: str | None) -> CallRecord:
         answer = self._answered.answer
         await self._settle.attempt(
             self._ticket,
@@ -267,5 +267,6 @@ class LongAnswer:
             ),
         )
         timings = self._settle.whole_timings(self._ticket, answer.connect_ms)
-        self._settle.close(self._ticket, end, answer.status, error, timings)
+        record = self._settle.close(self._ticket, end, answer.status, error, timings)
         await self._settle.synced()
+        return record

@@ -1,0 +1,24 @@
+"""A key as the admin API and the command line write it: never its secret, never its digest."""
+
+from typing import Any
+
+from gateway.control import times
+from gateway.core.keys import Key
+
+
+def key_facts(key: Key) -> dict[str, Any]:
+    """The fields of a key, in the order in which they are written; times in RFC 3339."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "team": key.team,
+        "models": None if key.models is None else list(key.models),
+        "labels": dict(key.labels),
+        # The settings file does not say when.
+        "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
+        "expires_at": times.rfc3339(key.expires_us),
+        "revoked_at": times.rfc3339(key.revoked_us),
+        "old_secret_until": times.rfc3339(key.old_digest_until_us),
+        "source": key.source,
+    }
