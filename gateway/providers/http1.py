@@ -15,6 +15,7 @@ from typing import NoReturn, cast
 import httptools
 
 from gateway.core.errors import UpstreamFault
+from gateway.net.outbox import Outbox
 from gateway.ports import Headers
 
 MAX_HEAD = 256 * 1024
@@ -32,8 +33,9 @@ _TIMEOUT = re.compile(rb"(?i:timeout)\s*=\s*(\d{1,9})")
 class Connection(asyncio.Protocol):
     """One connection and the exchange that runs on it, if any. `lost` is told when its line is gone."""
 
-    def __init__(self, lost: "Callable[[Connection], None]") -> None:
+    def __init__(self, lost: "Callable[[Connection], None]", outbox: Outbox) -> None:
         self._lost = lost
+        self._outbox = outbox
         self.transport: asyncio.Transport | None = None
         self.exchange: Exchange | None = None
         self.reusable = True
@@ -88,11 +90,9 @@ class Connection(asyncio.Protocol):
         if self.transport is None or self.transport.is_closing():
             raise UpstreamFault("the connection to the upstream is closed", uncertain=False)
         exchange = self.exchange = Exchange(self)
-        if len(body) < 65536:
-            self.transport.write(head + body)
-        else:  # a large body is not copied
-            self.transport.write(head)
-            self.transport.write(body)
+        self._outbox.write(self.transport, head)
+        if body:
+            self._outbox.write(self.transport, body)
         return exchange
 
     @property
@@ -109,7 +109,8 @@ class Connection(asyncio.Protocol):
         """The exchange has its whole answer; the connection may serve another."""
         self._part()
         self.resume()  # an idle connection must hear that it is closed
-        if self.transport is not None and self.transport.get_write_buffer_size():
+        line = self.transport
+        if line is not None and (line.get_write_buffer_size() or self._outbox.holds(line)):
             self.reusable = False  # answered before the request was sent whole: the rest would stand before the next
 
     def pause(self) -> None:

@@ -101,12 +101,8 @@ class Origin:
             raise _unsendable()
         return head
 
-    async def connect(self, tls: ssl.SSLContext | None, lost: Callable[[Connection], None]) -> Connection:
+    async def connect(self, tls: ssl.SSLContext | None, made: Callable[[], Connection]) -> Connection:
         """A new connection, ready for a request. Raises OSError, and ValueError for a host name that none can have."""
-
-        def made() -> Connection:
-            return Connection(lost)
-
         if self.proxy is None:
             connection = await open_direct(self.host, self.port, tls, made)
         elif not self.tls:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gateway.core.errors import UpstreamFault
 from gateway.core.routing import Retries
+from gateway.net.outbox import Outbox
 from gateway.ports import Headers, UpstreamAnswer, UpstreamRequest
 from gateway.providers.deadlines import Deadlines
 from gateway.providers.http1 import Connection, Exchange
@@ -49,6 +50,7 @@ class HttpTransport:
         """Raises `Fault` (invalid) for an address or a proxy that cannot be used."""
         self._origins = {name: Origin.of(to.base_url, to.authorise, proxies) for name, to in addresses.items()}
         self._pool = Pool()
+        self._outbox = Outbox()
         self._deadlines = Deadlines()
         self._tls = tls
         self._stopped = False
@@ -107,7 +109,7 @@ class HttpTransport:
         begun = time.monotonic()
         try:
             async with asyncio.timeout(timeout):
-                connection = await origin.connect(self._context(origin), self._pool.lost)
+                connection = await origin.connect(self._context(origin), self._new)
         except TimeoutError:
             raise UpstreamFault(
                 f"no connection to {origin.shown} within {timeout:g} s", uncertain=False, timeout=True
@@ -119,6 +121,9 @@ class HttpTransport:
             raise UpstreamFault("the gateway is going down", uncertain=False)
         self._pool.opened(connection)
         return connection, (time.monotonic() - begun) * 1000
+
+    def _new(self) -> Connection:
+        return Connection(self._pool.lost, self._outbox)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         if not origin.needs_tls:

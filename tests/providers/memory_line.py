@@ -7,6 +7,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from gateway.net.outbox import Outbox
+
+
+def at_once() -> Outbox:
+    """An outbox for tests without an event loop: nothing waits in it."""
+    return Outbox(lambda flush: flush())
+
 
 class MemoryLine(asyncio.Transport):
     def __init__(self) -> None:

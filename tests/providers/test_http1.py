@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.core.errors import UpstreamFault
 from gateway.providers.http1 import HIGH_WATER, MAX_BODILESS, MAX_HEAD, Connection
 from tests.providers.corpus import ALL, BROKEN_OFF, CHUNKED, NEXT, OK, SMUGGLED, SOUND, TOO_MUCH, head_of
-from tests.providers.memory_line import MemoryLine
+from tests.providers.memory_line import MemoryLine, at_once
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Heard:
 
 
 def connected() -> tuple[Connection, MemoryLine]:
-    connection, line = Connection(lambda _: None), MemoryLine()
+    connection, line = Connection(lambda _: None, at_once()), MemoryLine()
     connection.connection_made(line)
     return connection, line
 
@@ -319,7 +319,7 @@ def test_how_long_the_server_keeps_the_connection(field: str, seconds: float | N
 
 def test_the_end_of_the_line_is_told() -> None:
     told: list[Connection] = []
-    connection = Connection(told.append)
+    connection = Connection(told.append, at_once())
     connection.connection_made(MemoryLine())
     assert told == []
     connection.connection_lost(OSError())

@@ -7,7 +7,7 @@ import pytest
 from gateway.providers.http1 import Connection
 from gateway.providers.pool import Key, Pool
 from tests.providers.asking import LOOPS
-from tests.providers.memory_line import MemoryLine
+from tests.providers.memory_line import MemoryLine, at_once
 from tests.raw_server import until
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 def connected(pool: Pool) -> Connection:
-    connection = Connection(pool.lost)
+    connection = Connection(pool.lost, at_once())
     connection.connection_made(MemoryLine())
     pool.opened(connection)
     return connection
@@ -95,7 +95,7 @@ async def test_one_whose_time_is_over_is_not_used_though_nobody_closed_it_yet() 
 
 async def test_one_that_ended_before_it_was_known_is_not_kept() -> None:
     pool = Pool()
-    connection = Connection(pool.lost)
+    connection = Connection(pool.lost, at_once())
     line = MemoryLine()
     connection.connection_made(line)
     line.close()
