@@ -3,7 +3,7 @@
 Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monotonic clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from gateway.core.calls import AttemptOpened, CallRecord
@@ -44,7 +44,7 @@ class UpstreamAnswer(Protocol):
     connect_ms: float | None
     """How long the connection took; null if a pooled one was used."""
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """The next bytes as they came off the wire, at least one; `b""` at the proper end of the body.
 
         Reading no further holds the upstream back. Raises `UpstreamFault` if the line breaks or stalls.
@@ -57,7 +57,7 @@ class UpstreamAnswer(Protocol):
 class Upstream(Protocol):
     """The one door to providers."""
 
-    async def ask(self, request: UpstreamRequest, retries: Retries) -> UpstreamAnswer:
+    def ask(self, request: UpstreamRequest, retries: Retries) -> Awaitable[UpstreamAnswer]:
         """Send, and return when the head of the answer has come. Raises `UpstreamFault`."""
 
 

@@ -80,10 +80,10 @@ class Upstreams:
     simulated: SimulatedUpstream
     simulations: Mapping[str, Simulation]
 
-    async def ask(self, request: UpstreamRequest, retries: Retries) -> UpstreamAnswer:
+    def ask(self, request: UpstreamRequest, retries: Retries) -> Awaitable[UpstreamAnswer]:
         if request.target.provider.name in self.simulations:
-            return await self.simulated.ask(request, retries)
-        return await self.real.ask(request, retries)
+            return self.simulated.ask(request, retries)
+        return self.real.ask(request, retries)
 
     async def fetch(self, provider: str, path: str, timeout: float) -> tuple[int, bytes]:
         """A GET below a provider's base URL. Raises `UpstreamFault`."""
@@ -147,14 +147,13 @@ class Gateway:
         await self.database.close()
         self.logs.stop()
 
-    async def asgi(
+    def asgi(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
+    ) -> Awaitable[None]:
         """One port: `/v1` is the data plane, everything else the control plane."""
         if scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] == "/v1"):
-            await self._data(scope, receive, send)
-        else:
-            await self._control(scope, receive, send)
+            return self._data(scope, receive, send)
+        return self._control(scope, receive, send)
 
     # composition
 

@@ -14,6 +14,9 @@ from gateway.core.money import Nano
 from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage, weakest
 from gateway.core.value import value
 
+CACHE_OFF = "off"
+"""The answer came from the upstream and was not looked for in a cache."""
+
 
 class End(StrEnum):
     """How a call or an attempt ended; exactly one (contract §7)."""
@@ -135,7 +138,7 @@ class CallRecord:
     """The code of the refusal or failure, then what happened; null for a completed call."""
     attempts: tuple[Attempt, ...] = ()
     timings: Timings = Timings()
-    cache: str = "off"
+    cache: str = CACHE_OFF
     ended_us: int = 0
 
     @property

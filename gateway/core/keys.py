@@ -88,14 +88,17 @@ class Caller:
 KEYLESS = Caller()
 
 
-def caller_of(key: Key, presented_digest: str, now_us: int) -> Caller | None:
-    """The caller behind a stored key, or None if it is expired, revoked or rotated away."""
-    if key.revoked_us is not None and key.revoked_us <= now_us:
-        return None
-    if key.expires_us is not None and key.expires_us <= now_us:
-        return None
-    if presented_digest != key.digest and not (
-        presented_digest == key.old_digest and key.old_digest_until_us is not None and now_us < key.old_digest_until_us
-    ):
-        return None
+def caller_of(key: Key) -> Caller:
+    """Who calls with this key, as long as it is in force."""
     return Caller(key.id, key.name, key.team, key.models, key.labels)
+
+
+def in_force(key: Key, presented_digest: str, now_us: int) -> bool:
+    """Whether a key is neither expired nor revoked nor, in the form that was presented, rotated away."""
+    if key.revoked_us is not None and key.revoked_us <= now_us:
+        return False
+    if key.expires_us is not None and key.expires_us <= now_us:
+        return False
+    return presented_digest == key.digest or (
+        presented_digest == key.old_digest and key.old_digest_until_us is not None and now_us < key.old_digest_until_us
+    )

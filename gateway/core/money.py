@@ -61,9 +61,8 @@ def usd_text(nano: Nano | None) -> str | None:
     """Nano-dollars as the contract writes them, `"0.020000000"`; unknown stays null."""
     if nano is None:
         return None
-    sign = "-" if nano < 0 else ""
-    whole, part = divmod(abs(nano), NANO_PER_USD)
-    return f"{sign}{whole}.{part:09d}"
+    digits = f"{nano:010d}" if nano >= 0 else f"{nano:011d}"
+    return f"{digits[:-9]}.{digits[-9:]}"
 
 
 def from_nano(nano: Nano) -> Decimal:

@@ -3,7 +3,7 @@
 The names are those of the contract §1: a target is a provider and the provider's own model name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 HOP_HEADER = "x-tollkeeper-hop"
 """Marks what went through a gateway of ours; a call that arrives with it runs in a circle."""
@@ -34,10 +34,11 @@ class Target:
 
     provider: Provider
     model: str
+    name: str = field(init=False, compare=False)
+    """`provider/model`."""
 
-    @property
-    def name(self) -> str:
-        return f"{self.provider.name}/{self.model}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.provider.name}/{self.model}")
 
 
 @dataclass(frozen=True, slots=True)

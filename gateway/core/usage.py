@@ -47,7 +47,7 @@ class Usage:
 
     def counts(self) -> dict[str, int]:
         """The buckets that are known, by name."""
-        return {name: value for name, value in zip(BUCKETS, _values(self), strict=True) if value is not None}
+        return {BUCKETS[place]: count for place, count in enumerate(_values(self)) if count is not None}
 
     def as_dict(self) -> dict[str, int | None]:
         """Every bucket by name; unknown is null."""

@@ -38,11 +38,12 @@ class Outbox:
         if len(data) >= AT_ONCE:
             line.write(data)
             return
+        if len(waiting) >= LINES_AT_ONCE:  # looked at before a line is added: its body still goes with its head
+            self.flush_all()
+            waiting = self._waiting
         waiting[line] = [data]
         if len(waiting) == 1:
             self._soon(self.flush_all)
-        elif len(waiting) >= LINES_AT_ONCE:
-            self.flush_all()
 
     def holds(self, line: asyncio.WriteTransport) -> bool:
         """Whether anything waits for this line."""

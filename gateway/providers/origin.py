@@ -7,7 +7,7 @@ import socket
 import ssl
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from gateway.core.errors import Fault, Kind
@@ -21,6 +21,10 @@ from gateway.providers.proxies import Proxy, ProxyChoice, open_direct, open_tunn
 Authorise = Callable[[Secret | None], list[tuple[str, str]]]
 """From the client's provider key, if any, to the header fields that authorise a request."""
 
+MAX_HEADS = 256
+"""Heads that are kept for one origin: a client sends the same one with every call, mostly."""
+MAX_HEAD = 4096
+"""Bytes of a head that is kept."""
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 5}
 # Where a request ends is said here and by nobody else.
 _OURS = frozenset(("host", "content-length", "transfer-encoding", "connection", "proxy-authorization", HOP_HEADER))
@@ -40,6 +44,8 @@ class Origin:
     path: str
     authorise: Authorise
     proxy: Proxy | None
+    heads: dict[tuple[object, ...], bytes] = field(default_factory=dict, compare=False)
+    """The heads of requests as clients repeat them, but for their length."""
 
     @classmethod
     def of(cls, base_url: str, authorise: Authorise, proxies: ProxyChoice) -> "Origin":
@@ -73,16 +79,26 @@ class Origin:
 
     def post(self, request: UpstreamRequest) -> bytes:
         """The head of a call. Raises `Fault` (invalid) if a field cannot be sent."""
-        fields = [field for field in request.headers if field[0] not in _OURS]
-        fields += self.authorise(request.client_key)
-        fields.append(("content-length", str(len(request.body))))
-        return self._head("POST", request.path, fields)
+        same = (request.path, *request.headers)
+        head = self.heads.get(same) if request.client_key is None else None
+        if head is None:
+            fields = [field for field in request.headers if field[0] not in _OURS]
+            head = self._head("POST", request.path, [*fields, *self.authorise(request.client_key)])
+            if request.client_key is None and len(head) <= MAX_HEAD:  # nobody's key but the configured one is kept
+                self._keep(same, head)
+        return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+
+    def _keep(self, same: tuple[object, ...], head: bytes) -> None:
+        if len(self.heads) >= MAX_HEADS:
+            self.heads.clear()
+        self.heads[same] = head
 
     def get(self, path: str) -> bytes:
         """The head of a question of our own. Raises `Fault` (invalid) if a field cannot be sent."""
-        return self._head("GET", path, [("accept", "application/json"), *self.authorise(None)])
+        return self._head("GET", path, [("accept", "application/json"), *self.authorise(None)]) + b"\r\n"
 
     def _head(self, method: str, path: str, fields: Headers) -> bytes:
+        """Without the empty line at its end."""
         target = f"{self.path}/{path}"
         if " " in target or not target.isascii():
             raise _unsendable()
@@ -90,13 +106,13 @@ class Origin:
             target = f"http://{self.host_field}{target}"
             fields = [*fields, *self.proxy.fields]
         lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        text = f"{method} {target} HTTP/1.1\r\nhost: {self.host_field}\r\n{lines}{HOP_HEADER}: 1\r\n\r\n"
+        text = f"{method} {target} HTTP/1.1\r\nhost: {self.host_field}\r\n{lines}{HOP_HEADER}: 1\r\n"
         try:
             head = text.encode("latin-1")
         except UnicodeEncodeError:
             raise _unsendable() from None
         # The only control characters are the two at the end of each line of ours: a field cannot become two.
-        ours = 2 * (len(fields) + 4)
+        ours = 2 * (len(fields) + 3)
         if len(head) - len(head.translate(None, _CONTROLS)) != ours or not _are_names(fields):
             raise _unsendable()
         return head

@@ -7,7 +7,7 @@ Outbound addresses come from the configuration alone (known fault 80); redirects
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from gateway.core.errors import UpstreamFault
@@ -62,7 +62,10 @@ class HttpTransport:
         """
         origin = self._origins[request.target.provider.name]
         head = origin.post(request)
-        connection, connect_ms = await self._connection(origin, retries.connect_timeout)
+        connect_ms = None
+        connection = self._pool.take(origin.key)
+        if connection is None:
+            connection, connect_ms = await self._connect(origin, retries.connect_timeout)
         exchange = connection.send(head, request.body)
         answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, connect_ms)
         answer.watch(retries, request.stream)
@@ -79,7 +82,7 @@ class HttpTransport:
         origin = self._origins[provider]
         head = origin.get(path)
         begun = time.monotonic()
-        connection, _ = await self._connection(origin, timeout)
+        connection = self._pool.take(origin.key) or (await self._connect(origin, timeout))[0]
         exchange = connection.send(head, b"")
         answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, None)
         left = begun + timeout - time.monotonic()
@@ -101,11 +104,8 @@ class HttpTransport:
         self._stopped = True
         self._pool.close()
 
-    async def _connection(self, origin: Origin, timeout: float) -> tuple[Connection, float | None]:
-        """An idle connection, or a new one and the milliseconds that it took."""
-        connection = self._pool.take(origin.key)
-        if connection is not None:
-            return connection, None
+    async def _connect(self, origin: Origin, timeout: float) -> tuple[Connection, float]:
+        """A new connection and the milliseconds that it took."""
         begun = time.monotonic()
         try:
             async with asyncio.timeout(timeout):
@@ -186,8 +186,8 @@ class HttpAnswer:
         if self.status == PROXY_REFUSES and self._origin.proxy_reads:
             raise UpstreamFault(f"no way to {self._origin.shown}: it refuses our credentials", uncertain=False)
 
-    async def read(self) -> bytes:
-        return await self._exchange.read()
+    def read(self) -> Awaitable[bytes]:
+        return self._exchange.read()
 
     def close(self) -> None:
         if self._closed:

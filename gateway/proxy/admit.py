@@ -36,15 +36,19 @@ class Admit:
                 "this call has been through a Tollkeeper already",
                 hint="a provider's base URL leads back here",
             )
-        body = await inflate(await arrival.read_body(self._max_body), headers.get("content-encoding"), self._max_body)
+        body = await arrival.read_body(self._max_body)
+        if "content-encoding" in headers:
+            body = await inflate(body, headers["content-encoding"], self._max_body)
         ticket.received = self._clock.monotonic()
         asked = read_request(body)
-        labels = {**asked.labels, **tags(headers.get("x-tollkeeper-tags")), **admitted.caller.labels}
-        ticket.facts = _known(ticket.facts, asked, labels, _session(headers))
+        labels = admitted.caller.labels
+        if asked.labels or "x-tollkeeper-tags" in headers:
+            labels = {**asked.labels, **tags(headers.get("x-tollkeeper-tags", "")), **labels}
+        ticket.facts = _known(ticket.facts, asked, labels, headers.get("x-tollkeeper-session"))
         ticket.body = body
         ticket.web_search = asked.web_search
         self._refuse(admitted, headers, asked)
-        comment = headers.get("x-tollkeeper-stream-cost", "").lower() == "on"
+        comment = asked.stream and headers.get("x-tollkeeper-stream-cost", "").lower() == "on"
         return Call(arrival, admitted.caller, admitted.client_key, asked, body, ticket.received, comment)
 
     @staticmethod
@@ -59,29 +63,24 @@ class Admit:
 def _known(facts: CallFacts, asked: Asked, labels: Mapping[str, str], session: str | None) -> CallFacts:
     """The facts, with what the body said. (`replace` would take twice as long, for every call.)"""
     return CallFacts(
-        id=facts.id,
-        started_us=facts.started_us,
-        path=facts.path,
-        key_id=facts.key_id,
-        key=facts.key,
-        team=facts.team,
-        labels=labels,
-        session=session,
-        end_user=asked.end_user,
-        model=asked.model,
-        stream=asked.stream,
+        facts.id,
+        facts.started_us,
+        facts.path,
+        facts.key_id,
+        facts.key,
+        facts.team,
+        labels,
+        session[:MAX_LABEL] if session else None,
+        asked.end_user,
+        asked.model,
+        asked.stream,
     )
 
 
-def _session(headers: Mapping[str, str]) -> str | None:
-    session = headers.get("x-tollkeeper-session")
-    return session[:MAX_LABEL] if session else None
-
-
-def tags(field: str | None) -> dict[str, str]:
+def tags(field: str) -> dict[str, str]:
     """`feature=search,env=prod` as labels. Raises `Fault` (invalid)."""
     labels: dict[str, str] = {}
-    for part in (field or "").split(","):
+    for part in field.split(","):
         if not part.strip():
             continue
         name, equals, value = part.partition("=")
@@ -93,9 +92,9 @@ def tags(field: str | None) -> dict[str, str]:
     return labels
 
 
-async def inflate(body: bytes, coding: str | None, limit: int) -> bytes:
+async def inflate(body: bytes, coding: str, limit: int) -> bytes:
     """A compressed request body in clear, never beyond `limit` bytes. Raises `Fault`."""
-    if coding is None or coding.lower() in ("", "identity"):
+    if coding.lower() in ("", "identity"):
         return body
     if coding.lower() not in ("gzip", "x-gzip", "deflate"):
         raise Fault(Kind.INVALID, f"the content encoding {coding!r} is not understood", hint="send gzip or none")

@@ -14,6 +14,8 @@ from gateway.core.value import value
 from gateway.ports import Headers, UpstreamAnswer
 from gateway.wire.openai import Asked, Endpoint
 
+_PATHS = {endpoint: f"/v1/{endpoint}" for endpoint in Endpoint}
+
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads the request body up to so many bytes; raises `Fault` (too large) beyond."""
 
@@ -37,7 +39,7 @@ class Arrival:
 
     @property
     def path(self) -> str:
-        return f"/v1/{self.endpoint}"
+        return _PATHS[self.endpoint]
 
 
 @value

@@ -6,7 +6,7 @@ Bare ASGI on purpose: request and response objects of a framework cost more than
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any
 
 import orjson
@@ -57,49 +57,39 @@ class DataPlane:
         self._origins = allowed_origins
         self._watchers = _Watchers()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         fields: Headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         headers = dict(reversed(fields))
         endpoint = _ENDPOINTS.get(scope["path"])
         if endpoint is not None and scope["method"] == "POST":
-            await self._call(endpoint, scope, receive, send, fields, headers)
-        elif scope["method"] == "OPTIONS" and headers.get("origin") in self._origins:
-            await _send_whole(send, 204, self._cors(headers) + _PREFLIGHT, b"")
-        else:
-            await self._rest(scope, send, headers)
+            return self._call(endpoint, scope.get("client"), _Client(receive, headers), send, fields)
+        if scope["method"] == "OPTIONS" and headers.get("origin") in self._origins:
+            return _send_whole(send, 204, self._cors(headers) + _PREFLIGHT, b"")
+        return self._rest(scope, send, headers)
 
     # calls
 
     async def _call(
-        self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, fields: Headers, headers: dict[str, str]
+        self, endpoint: Endpoint, address: tuple[str, int] | None, client: "_Client", send: Send, fields: Headers
     ) -> None:
         now_us = self._clock.now_us()
-        client = scope.get("client")
-        body = _Body(receive, headers)
-        arrival = Arrival(
-            id=new_id(now_us),
-            started_us=now_us,
-            begun=self._clock.monotonic(),
-            endpoint=endpoint,
-            headers=headers,
-            fields=fields,
-            peer=client[0] if client else None,
-            read_body=body.read,
-        )
-        watch = _Watch(receive, body, time.monotonic())
-        self._watchers.add(watch)
+        begun = self._clock.monotonic()
+        headers = client.headers
+        peer = address[0] if address else None
+        arrival = Arrival(new_id(now_us), now_us, begun, endpoint, headers, fields, peer, client.read)
+        self._watchers.add(client)
         try:
             reply = await self._answer(arrival)
-            cors = self._cors(headers)
+            cors = self._cors(headers) if "origin" in headers else _NO_FIELDS
             if reply.rest is None:
-                await _send_whole(send, reply.status, reply.headers + cors, reply.body)
+                await _send_whole(send, reply.status, [*reply.headers, *cors], reply.body)
             else:
-                await self._send_rest(send, reply, reply.rest, cors, watch)
+                await self._send_rest(send, reply, reply.rest, cors, client)
         except asyncio.CancelledError:
-            if not (watch.client_left or body.client_left):
+            if not client.left:
                 raise
         finally:
-            self._watchers.end(watch)
+            self._watchers.end(client)
 
     async def _answer(self, arrival: Arrival) -> Reply:
         try:
@@ -112,7 +102,7 @@ class DataPlane:
 
     @staticmethod
     async def _send_rest(
-        send: Send, reply: Reply, rest: StreamRelay | LongAnswer, cors: Headers, watch: "_Watch"
+        send: Send, reply: Reply, rest: StreamRelay | LongAnswer, cors: Headers, client: "_Client"
     ) -> None:
         try:
             await send({"type": "http.response.start", "status": reply.status, "headers": encode(reply.headers + cors)})
@@ -120,7 +110,7 @@ class DataPlane:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
-            left = watch.client_left
+            left = client.left
             rest.abandon(End.CUT_BY_CLIENT if left else End.INTERRUPTED, CLIENT_LEFT if left else GOING_DOWN)
             raise
         except OSError:  # the server could not write any more
@@ -172,6 +162,7 @@ class DataPlane:
         return [("access-control-allow-origin", origin), ("vary", "origin"), ("access-control-expose-headers", "*")]
 
 
+_NO_FIELDS: Headers = []
 _PREFLIGHT: Headers = [
     ("access-control-allow-methods", "GET, POST, OPTIONS"),
     ("access-control-allow-headers", "authorization, content-type, *"),
@@ -202,99 +193,93 @@ async def _send_whole(send: Send, status: int, fields: Headers, body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-class _Body:
-    """Reads a request body, never beyond its limit."""
+class _Client:
+    """The client of one call: reads its body, never beyond the limit, and notices when it leaves."""
 
-    __slots__ = ("_headers", "_receive", "client_left", "done")
+    __slots__ = ("_receive", "_task", "_watcher", "begun", "body_read", "headers", "left")
 
     def __init__(self, receive: Receive, headers: dict[str, str]) -> None:
-        self._receive, self._headers = receive, headers
-        self.done = self.client_left = False
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Task[Message] | None = None
+        self.headers = headers
+        self.begun = time.monotonic()
+        self.body_read = self.left = False
 
     async def read(self, limit: int) -> bytes:
-        """Raises `Fault` (too large), and cancellation if the client leaves meanwhile."""
-        length = self._headers.get("content-length", "")
+        """The body. Raises `Fault` (too large), and cancellation if the client leaves meanwhile."""
+        length = self.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            self.done = True
+            self.body_read = True
             body: bytes = message.get("body", b"")
             if len(body) > limit:
                 raise _too_large(limit)
             return body
+        return await self._read_parts(message, limit)
+
+    async def _read_parts(self, message: Message, limit: int) -> bytes:
         whole = bytearray()
         while True:
             if message["type"] == "http.disconnect":
-                self.done = self.client_left = True
+                self.body_read = self.left = True
                 raise asyncio.CancelledError(CLIENT_LEFT)
             whole += message.get("body", b"")
             if len(whole) > limit:
                 raise _too_large(limit)
             if not message.get("more_body"):
-                self.done = True
+                self.body_read = True
                 return bytes(whole)
             message = await self._receive()
+
+    def watch(self) -> bool:
+        """Begin to listen for its leaving; not possible while the body is still being read, and that notices too."""
+        if self._watcher is None and self.body_read:
+            receiving = self._receive()
+            self._watcher = asyncio.get_running_loop().create_task(receiving)  # type: ignore[arg-type]  # an Awaitable
+            self._watcher.add_done_callback(self._has_left)
+        return self._watcher is not None
+
+    def _has_left(self, watcher: "asyncio.Task[Message]") -> None:
+        if not watcher.cancelled() and watcher.exception() is None and self._task is not None:
+            self.left = True
+            self._task.cancel(CLIENT_LEFT)
+
+    def stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.remove_done_callback(self._has_left)
+            self._watcher.cancel()
 
 
 def _too_large(limit: int) -> Fault:
     return Fault(Kind.TOO_LARGE, f"the body has more than {limit} bytes", hint="raise server.max_body")
 
 
-class _Watch:
-    """Notices that the client has left, and cancels the call."""
-
-    __slots__ = ("_body", "_receive", "_task", "_watcher", "begun", "client_left")
-
-    def __init__(self, receive: Receive, body: _Body, begun: float) -> None:
-        self._receive, self._body = receive, body
-        self._task = asyncio.current_task()
-        self._watcher: asyncio.Task[Message] | None = None
-        self.begun = begun
-        self.client_left = False
-
-    def start(self) -> bool:
-        """Begin to watch; not possible while the body is still being read, and that notices too."""
-        if self._watcher is None and self._body.done:
-            receiving = self._receive()
-            self._watcher = asyncio.get_running_loop().create_task(receiving)  # type: ignore[arg-type]  # an Awaitable
-            self._watcher.add_done_callback(self._left)
-        return self._watcher is not None
-
-    def _left(self, watcher: "asyncio.Task[Message]") -> None:
-        if not watcher.cancelled() and watcher.exception() is None and self._task is not None:
-            self.client_left = True
-            self._task.cancel(CLIENT_LEFT)
-
-    def stop(self) -> None:
-        if self._watcher is not None:
-            self._watcher.remove_done_callback(self._left)
-            self._watcher.cancel()
-
-
 class _Watchers:
-    """The calls that are not watched yet. One timer for all: most calls end before a watch would pay."""
+    """The clients that are not watched yet. One timer for all: most calls end before a watch would pay."""
 
     def __init__(self) -> None:
-        self._young: dict[_Watch, None] = {}
+        self._young: dict[_Client, None] = {}
         self._ticking = False
 
-    def add(self, watch: _Watch) -> None:
-        self._young[watch] = None
+    def add(self, client: _Client) -> None:
+        self._young[client] = None
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(WATCH_AFTER, self._tick)
 
-    def end(self, watch: _Watch) -> None:
-        self._young.pop(watch, None)
-        watch.stop()
+    def end(self, client: _Client) -> None:
+        self._young.pop(client, None)
+        client.stop()
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         old = time.monotonic() - WATCH_AFTER
-        for watch in [watch for watch in self._young if watch.begun <= old]:
-            if watch.start():
-                del self._young[watch]
+        for client in [client for client in self._young if client.begun <= old]:
+            if client.watch():
+                del self._young[client]
         self._ticking = bool(self._young)
         if self._ticking:
             loop.call_later(WATCH_AFTER, self._tick)

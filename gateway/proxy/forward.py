@@ -47,7 +47,7 @@ class Forward:
         """Raises `Fault` if no target gave any answer."""
         fields = upstream_fields(call.arrival.fields)
         targets = plan.targets[: self._retries.attempts]
-        last: Refused | Fault = Fault(Kind.UPSTREAM, "there is no target to ask")
+        last: Refused | UpstreamFault | None = None
         for target in targets:
             answered = await self._try(call, target, fields, ticket)
             if isinstance(answered, Answered):
@@ -55,9 +55,9 @@ class Forward:
             last = answered
             if not self._next(answered):
                 break
-        if isinstance(last, Fault):
-            raise last
-        return last
+        if isinstance(last, Refused):
+            return last
+        raise last or Fault(Kind.UPSTREAM, "there is no target to ask")
 
     def _next(self, failed: Refused | UpstreamFault) -> bool:
         """Whether the next target may be asked after this failure."""
@@ -68,16 +68,11 @@ class Forward:
     async def _try(
         self, call: Call, target: Target, fields: Headers, ticket: Ticket
     ) -> Answered | Refused | UpstreamFault:
-        asks = call.asked.stream and not target.provider.quirks.refuses_stream_options
-        asks = asks and call.arrival.endpoint is not Endpoint.EMBEDDINGS
-        request = UpstreamRequest(
-            target=target,
-            path=call.arrival.endpoint.value,
-            headers=fields,
-            body=upstream_body(call.body, call.asked, target.model, asks),
-            stream=call.asked.stream,
-            client_key=call.client_key,
-        )
+        asked, endpoint = call.asked, call.arrival.endpoint
+        asks = asked.stream and not target.provider.quirks.refuses_stream_options
+        asks = asks and endpoint is not Endpoint.EMBEDDINGS
+        body = upstream_body(call.body, asked, target.model, asks)
+        request = UpstreamRequest(target, endpoint, fields, body, asked.stream, call.client_key)
         self._hold.attempt(ticket, target)
         answer: UpstreamAnswer | None = None
         try:

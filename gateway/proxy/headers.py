@@ -46,12 +46,16 @@ _NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
 _OURS = ("x-tollkeeper-", "access-control-")
 SIMULATED = "x-tollkeeper-simulated"
 """Says that an answer is simulated, and by whom it was answered: it must reach whoever reads the answer."""
+_NONE: frozenset[str] = frozenset()
+_IN_CLEAR = ("accept-encoding", "identity")
+"""The answer is read on its way, so it must not be compressed."""
+_ALSO_COPIED = frozenset(("retry-after", "retry-after-ms"))
 _COPIED = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 
 
 def _named(fields: Headers) -> frozenset[str]:
     """Fields that `Connection` declares to be hop-by-hop."""
-    named: frozenset[str] = frozenset()
+    named = _NONE
     for name, value in fields:
         if name == "connection":
             named |= {word.strip().lower() for word in value.split(",")}
@@ -60,12 +64,10 @@ def _named(fields: Headers) -> frozenset[str]:
 
 def upstream_fields(fields: Headers) -> Headers:
     """The client's fields that go to the provider, and what we ask of it."""
-    dropped = _NOT_UPSTREAM | _named(fields)
-    passed = [
-        (name, value) for name, value in fields if name not in dropped and not name.startswith(_NOT_UPSTREAM_PREFIXES)
-    ]
-    # The answer is read on its way, so it must come in clear.
-    passed.append(("accept-encoding", "identity"))
+    named = _named(fields)
+    dropped = _NOT_UPSTREAM | named if named else _NOT_UPSTREAM
+    passed = [field for field in fields if field[0] not in dropped and not field[0].startswith(_NOT_UPSTREAM_PREFIXES)]
+    passed.append(_IN_CLEAR)
     return passed
 
 
@@ -74,16 +76,20 @@ def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Hea
 
     Its request id and its rate limits are also given under `x-upstream-`.
     """
-    dropped = _NOT_DOWNSTREAM | _named(fields) | without
+    named = _named(fields) | without
+    dropped = _NOT_DOWNSTREAM | named if named else _NOT_DOWNSTREAM
     passed: Headers = []
-    for name, value in fields:
-        if name == "x-request-id" or name == "request-id":
+    for field in fields:
+        name, value = field
+        if name == "content-type":
+            passed.append(field)
+        elif name == "x-request-id" or name == "request-id":
             passed.append(("x-upstream-request-id", value))
         elif name in dropped or (name.startswith(_OURS) and name != SIMULATED):
             continue
         else:
-            passed.append((name, value))
-            if name.startswith(_COPIED) or name in ("retry-after", "retry-after-ms"):
+            passed.append(field)
+            if name.startswith(_COPIED) or name in _ALSO_COPIED:
                 passed.append((f"x-upstream-{name.removeprefix('x-')}", value))
     return passed
 

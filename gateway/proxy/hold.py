@@ -29,28 +29,23 @@ class Hold:
         self._journal.reserve(arrival.id)
         caller = admitted.caller
         facts = CallFacts(
-            id=arrival.id,
-            started_us=arrival.started_us,
-            path=arrival.path,
-            key_id=caller.key_id,
-            key=caller.key,
-            team=caller.team,
-            labels=caller.labels,
+            arrival.id, arrival.started_us, arrival.path, caller.key_id, caller.key, caller.team, caller.labels
         )
-        return Ticket(facts=facts, begun=arrival.begun, received=arrival.begun)
+        return Ticket(facts, arrival.begun, arrival.begun)
 
     def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
         """Writes the opening frame; the ticket now owes this attempt's end too. Raises `Fault` (unavailable)."""
-        price, input_rate = self._price(target)
+        name = target.name
+        price, input_rate = self._looked_up.get(name) or self._look_up(name, target)
         opened = AttemptOpened(
-            call=ticket.facts,
-            index=len(ticket.attempts),
-            target=target.name,
-            provider=target.provider.name,
-            started_us=self._clock.now_us(),
-            price_book=price.book if price is not None else None,
-            estimated_input=len(ticket.body) // BYTES_PER_TOKEN,
-            input_usd_per_million=input_rate,
+            ticket.facts,
+            len(ticket.attempts),
+            name,
+            target.provider.name,
+            self._clock.now_us(),
+            price.book if price is not None else None,
+            len(ticket.body) // BYTES_PER_TOKEN,
+            input_rate,
         )
         self._journal.open_attempt(opened)
         begun = self._clock.monotonic()
@@ -59,16 +54,13 @@ class Hold:
         ticket.open = OpenAttempt(opened, target, price, begun)
         return ticket.open
 
-    def _price(self, target: Target) -> tuple[Price | None, str | None]:
+    def _look_up(self, name: str, target: Target) -> tuple[Price | None, str | None]:
         """The target's price, and what a million fresh prompt tokens cost, as text."""
-        found = self._looked_up.get(target.name)
-        if found is None:
-            price = self._prices.find(target)
-            rate = None
-            if price is not None and price.unknown_because is None:
-                rate = Decimal(0) if price.free else price.rates.get("input")
-            found = (price, None if rate is None else per_million_text(rate))
-            if len(self._looked_up) >= 10_000:  # model names come from clients
-                self._looked_up.clear()
-            self._looked_up[target.name] = found
+        price = self._prices.find(target)
+        rate = None
+        if price is not None and price.unknown_because is None:
+            rate = Decimal(0) if price.free else price.rates.get("input")
+        if len(self._looked_up) >= 10_000:  # model names come from clients
+            self._looked_up.clear()
+        found = self._looked_up[name] = (price, None if rate is None else per_million_text(rate))
         return found

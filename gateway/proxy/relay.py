@@ -4,18 +4,18 @@ A stream and a whole answer are the same thing, bytes with an end; a whole answe
 released at its end, with its cost in the headers.
 """
 
-from gateway.core.calls import CallRecord, End
+from gateway.core.calls import CACHE_OFF, CallRecord, End
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.money import usd_text
 from gateway.core.value import value
-from gateway.ports import Clock, Headers
+from gateway.ports import Clock, Headers, UpstreamAnswer
 from gateway.proxy.call import Answered, Call, Ticket
 from gateway.proxy.forward import Refused
 from gateway.proxy.headers import client_fields, value_of
 from gateway.proxy.refusals import body_of, error_of, headers_of, refusal_of
 from gateway.proxy.settle import Outcome, Settle
 from gateway.proxy.streams import LongAnswer, StreamRelay
-from gateway.wire.openai import read_answer
+from gateway.wire.openai import Said, read_answer
 
 
 @value
@@ -88,23 +88,10 @@ class Relay:
             fault = Fault(Kind.UPSTREAM_UNCERTAIN, message)
             await self._settle.attempt(ticket, Outcome(End.FAILED, answer.status, error_of(fault)))
             raise fault
-        error = said.error if said is not None else None
-        attempt = await self._settle.attempt(
-            ticket,
-            Outcome(
-                end=End.FAILED if error else End.COMPLETED,
-                status=answer.status,
-                error=error,
-                stated=said.stated if said else None,
-                texts=said.texts if said else (),
-                incomplete=said.per_choice if said else False,
-                generated_nothing=error is not None,
-                service_tier=said.service_tier if said else None,
-                upstream_request_id=value_of(answer.headers, "x-request-id", "request-id"),
-            ),
-        )
+        outcome = _outcome(answer, said or _UNREADABLE)
+        await self._settle.attempt(ticket, outcome)
         timings = self._settle.whole_timings(ticket, answer.connect_ms)
-        record = self._settle.close(ticket, attempt.end, answer.status, error, timings)
+        record = self._settle.close(ticket, outcome.end, answer.status, outcome.error, timings)
         await self._settle.synced()
         headers = _head(call, answer.headers, answered.target.name, ticket)
         headers += _cost(record)
@@ -135,8 +122,28 @@ class Relay:
         return Reply(status, headers, body)
 
 
+_UNREADABLE = Said(None, [], None, None)
+"""An answer that is no JSON object: it passes as it is, and its usage is estimated."""
+
+
+def _outcome(answer: UpstreamAnswer, said: Said) -> Outcome:
+    """How a whole answer ends its attempt."""
+    return Outcome(
+        End.FAILED if said.error else End.COMPLETED,
+        answer.status,
+        said.error,
+        said.stated,
+        said.texts,
+        said.per_choice,
+        said.error is not None,
+        said.service_tier,
+        value_of(answer.headers, "x-request-id", "request-id"),
+    )
+
+
 _STREAM_FIELDS: Headers = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 _STREAM_NAMES = frozenset(name for name, _ in _STREAM_FIELDS)
+_CACHE_FIELD = ("x-tollkeeper-cache", CACHE_OFF)
 _JSON_FIELD: Headers = [("content-type", "application/json")]
 
 
@@ -145,22 +152,24 @@ def _ids(call_id: str) -> Headers:
 
 
 def _head(call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
-    return [*client_fields(upstream), *_ours(call, target, ticket)]
+    return client_fields(upstream) + _ours(call, target, ticket)
 
 
 def _ours(call: Call, target: str, ticket: Ticket) -> Headers:
     overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
+    call_id = call.arrival.id
     return [
-        *_ids(call.arrival.id),
+        ("x-tollkeeper-call-id", call_id),
+        ("x-request-id", call_id),
         ("x-tollkeeper-target", target),
-        ("x-tollkeeper-cache", "off"),
+        _CACHE_FIELD,
         ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
     ]
 
 
 def _cost(record: CallRecord) -> Headers:
     cost = usd_text(record.cost_nano)
-    fields: Headers = [("x-tollkeeper-usage-basis", record.usage_basis.value)]
+    fields: Headers = [("x-tollkeeper-usage-basis", record.usage_basis)]
     if cost is not None:
         fields.append(("x-tollkeeper-cost-usd", cost))
     return fields

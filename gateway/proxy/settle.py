@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.core.calls import Attempt, CallRecord, End, Timings
+from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
 from gateway.core.pricing import Conditions, Priced, price_usage
 from gateway.core.usage import NOTHING_USED, Basis, Usage
 from gateway.core.value import value
@@ -66,7 +66,11 @@ class Settle:
         opened = ticket.open
         assert opened is not None, "an attempt ends once"
         ended = self._clock.monotonic()
-        measured = await self._measure(ticket, opened, outcome)
+        said = outcome.stated
+        if said is None or outcome.texts or outcome.generated_nothing:
+            measured = await self._measure(ticket, opened, outcome)
+        else:
+            measured = _Measured(said.usage, Basis.PROVIDER)  # nearly always
         attempt = self._priced(ticket, opened, outcome, measured, (ended - opened.begun) * 1000)
         ticket.attempts.append(attempt)
         ticket.open = None
@@ -77,15 +81,8 @@ class Settle:
         assert not ticket.settled, "a call is closed once"
         assert ticket.open is None, "its attempts end first"
         ticket.settled = True
-        record = CallRecord(
-            facts=ticket.facts,
-            end=end,
-            status=status,
-            error=error,
-            attempts=tuple(ticket.attempts),
-            timings=timings,
-            ended_us=self._clock.now_us(),
-        )
+        attempts = tuple(ticket.attempts)
+        record = CallRecord(ticket.facts, end, status, error, attempts, timings, CACHE_OFF, self._clock.now_us())
         self._journal.close_call(record)
         for observer in self._observers:
             try:
@@ -100,12 +97,9 @@ class Settle:
 
     def whole_timings(self, ticket: Ticket, connect_ms: float | None) -> Timings:
         """The timings of a call that was no stream, ending now."""
-        overhead = None if ticket.asked is None else (ticket.asked - ticket.received) * 1000
-        return Timings(
-            overhead_ms=overhead,
-            connect_ms=connect_ms,
-            duration_ms=(self._clock.monotonic() - ticket.received) * 1000,
-        )
+        received = ticket.received
+        overhead = None if ticket.asked is None else (ticket.asked - received) * 1000
+        return Timings(overhead, connect_ms, None, None, (self._clock.monotonic() - received) * 1000)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Settles what nobody waits for any more; `finish` waits for it at shutdown."""
@@ -157,28 +151,29 @@ class Settle:
         if outcome.generated_nothing:
             priced = Priced((), 0, None, None)
         else:
-            conditions = Conditions(service_tier=outcome.service_tier, web_search=ticket.web_search)
+            conditions = Conditions(outcome.service_tier, ticket.web_search)
             priced = price_usage(opened.opened.index, measured.usage, opened.price, conditions)
             if said is not None and said.unpriceable is not None and priced.cost_nano is not None:
                 priced = Priced(priced.charges, None, priced.cost_nano, f"no price for {said.unpriceable}")
+        frame = opened.opened
         return Attempt(
-            index=opened.opened.index,
-            target=opened.opened.target,
-            provider=opened.opened.provider,
-            end=outcome.end,
-            started_us=opened.opened.started_us,
-            status=outcome.status,
-            error=outcome.error,
-            duration_ms=duration_ms,
-            usage=measured.usage,
-            usage_basis=measured.basis,
-            tokenizer=measured.tokenizer,
-            raw_usage=said.raw if said is not None else None,
-            cost_nano=priced.cost_nano,
-            cost_at_least_nano=priced.at_least_nano,
-            provider_cost_nano=said.cost_nano if said is not None else None,
-            unpriced_because=priced.because,
-            price_book=opened.opened.price_book,
-            upstream_request_id=outcome.upstream_request_id,
-            charges=priced.charges,
+            frame.index,
+            frame.target,
+            frame.provider,
+            outcome.end,
+            frame.started_us,
+            outcome.status,
+            outcome.error,
+            duration_ms,
+            measured.usage,
+            measured.basis,
+            measured.tokenizer,
+            said.raw if said is not None else None,
+            priced.cost_nano,
+            priced.at_least_nano,
+            said.cost_nano if said is not None else None,
+            priced.because,
+            frame.price_book,
+            outcome.upstream_request_id,
+            priced.charges,
         )

@@ -187,10 +187,11 @@ class JournalWriter:
         Raises `Fault` (unavailable); then the attempt is not open and the upstream must not be asked.
         """
         call_id = opened.call.id
-        if call_id not in self._calls:
+        call = self._calls.get(call_id)
+        if call is None:
             self.reserve(call_id)
+            call = self._calls[call_id]
         self._must_work()
-        call = self._calls[call_id]
         if len(call.openings) >= MAX_ATTEMPTS:
             raise Fault(Kind.UNAVAILABLE, f"a call makes {MAX_ATTEMPTS} attempts at most")
         frame = encode_opening(opened)
@@ -212,9 +213,10 @@ class JournalWriter:
         Raises `Fault` (unavailable) if the disk refuses it; it is not lost then, see the module.
         """
         call_id = record.facts.id
-        if call_id not in self._calls:
+        call = self._calls.get(call_id)
+        if call is None:
             self.reserve(call_id)
-        call = self._calls[call_id]
+            call = self._calls[call_id]
         if (more := closing_room(len(record.attempts)) - call.owed) > 0:
             with suppress(Fault):  # attempts that never opened: without room for them, texts are clipped
                 self._chain.promise(more)
@@ -224,7 +226,7 @@ class JournalWriter:
             self._write_closing(call_id, call, call.closing)
         except OSError as error:
             raise self._refusal(f"the journal cannot be written: {error}") from error
-        self._tail.add(Mark(*self._chain.end), kept)
+        self._tail.add(self._chain.end, kept)
 
     def recent(self, after: Mark, limit: int) -> Batch | None:
         """The calls that ended behind the mark, if memory still has them all; else they are in the files."""
@@ -289,7 +291,7 @@ class JournalWriter:
             if call.closing is not None:
                 try:
                     self._write_closing(call_id, call, call.closing)
-                    self._tail.forget(Mark(*self._chain.end))
+                    self._tail.forget(self._chain.end)
                 except OSError as error:
                     self._trouble = f"the journal cannot be written: {error}"
                     return

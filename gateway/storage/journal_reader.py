@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.errors import Fault
@@ -18,8 +19,7 @@ from gateway.storage.segment_walk import Step, begun, walk, written
 from gateway.storage.segments import numbered
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in a journal, between two frames: segment number and byte offset."""
 
     segment: int = 0

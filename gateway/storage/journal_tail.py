@@ -11,23 +11,26 @@ from gateway.storage.journal_reader import Batch, Mark
 KEPT = 4000
 """Calls; at a thousand a second they wait for some tenths of a second here."""
 
+_Place = tuple[int, int]
+"""A mark as plain as it gets: segment and offset. One is made for every call."""
+
 
 class Tail:
     """Ended calls in the order of their closing frames, the last `KEPT` at most."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._calls: deque[tuple[Mark, CallRecord]] = deque()
-        self._since = Mark()
+        self._calls: deque[tuple[_Place, CallRecord]] = deque()
+        self._since: _Place = Mark()
         """Every call whose frame ends behind it is here."""
 
-    def add(self, end: Mark, record: CallRecord) -> None:
+    def add(self, end: _Place, record: CallRecord) -> None:
         """A call whose closing frame ends at `end`."""
         self._calls.append((end, record))
         if len(self._calls) > self._kept:
             self._since, _ = self._calls.popleft()
 
-    def forget(self, end: Mark) -> None:
+    def forget(self, end: _Place) -> None:
         """Something was written up to `end` that is not known here."""
         self._calls.clear()
         self._since = end
@@ -42,7 +45,7 @@ class Tail:
         taken = [calls[n] for n in range(min(limit, len(calls)))]
         return Batch(
             records=tuple(record for _, record in taken),
-            mark=taken[-1][0] if taken else mark,
+            mark=Mark(*taken[-1][0]) if taken else mark,
             corrupt=0,
             torn=0,
             newer=0,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from gateway.core.errors import Fault, Kind
-from gateway.core.keys import Caller, Key, caller_of, digest
+from gateway.core.keys import Caller, Key, caller_of, digest, in_force
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
@@ -135,14 +135,17 @@ class KeyStore:
         self._file_keys = tuple(file_keys)
         self._now_us = now_us
         self._revision: int | None = None
-        self._by_digest: dict[str, Key] = {}
+        self._by_digest: dict[str, tuple[Key, Caller]] = {}
         self._arrange(())
 
     def find(self, secret: str) -> Caller | None:
         """The caller behind a presented key; None if unknown, expired or revoked."""
         presented = digest(secret)
-        key = self._by_digest.get(presented)
-        return None if key is None else caller_of(key, presented, self._now_us())
+        found = self._by_digest.get(presented)
+        if found is None:
+            return None
+        key, caller = found
+        return caller if in_force(key, presented, self._now_us()) else None
 
     @property
     def any(self) -> bool:
@@ -162,11 +165,12 @@ class KeyStore:
         return True
 
     def _arrange(self, stored: Sequence[Key]) -> None:
-        by_digest: dict[str, Key] = {}
+        by_digest: dict[str, tuple[Key, Caller]] = {}
         for key in (*stored, *self._file_keys):
+            known = (key, caller_of(key))
             if key.old_digest is not None:
-                by_digest[key.old_digest] = key
-            by_digest[key.digest] = key
+                by_digest[key.old_digest] = known
+            by_digest[key.digest] = known
         self._by_digest = by_digest
 
 

@@ -22,6 +22,8 @@ from gateway.telemetry.scrub import Scrubber
 
 Render = Callable[[EventDict], bytes]
 
+_JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
 _OURS = logging.getLogger("gateway")
 _WORTH_A_LOOK = frozenset({End.REFUSED, End.FAILED, End.CUT_BY_UPSTREAM, End.CUT_BY_BUDGET, End.INTERRUPTED})
 
@@ -34,10 +36,10 @@ class _Stamp:
         self._text = ""
 
     def __call__(self, at_us: int) -> str:
-        second, fraction = divmod(at_us, 1_000_000)
+        second = at_us // 1_000_000
         if second != self._second:
             self._second, self._text = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-        return f"{self._text}.{fraction:06d}Z"
+        return f"{self._text}.{str(at_us)[-6:]}Z"
 
 
 class CallLog:
@@ -133,8 +135,7 @@ def configure(format: str = "json", *, secrets: tuple[Secret, ...] = (), stream:
 
 def as_json(event: EventDict) -> bytes:
     """One JSON object and a newline. What JSON has no word for is told by its `str`."""
-    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(event, default=str, option=options)
+    return orjson.dumps(event, str, _JSON_OPTIONS)
 
 
 class _Console:

@@ -179,9 +179,9 @@ class Metrics(Collector):
         if calls is None:
             calls = self._calls_of(facts.path, facts.team, target, provider, record.end)
         calls.ended += 1
-        for histogram, milliseconds in zip(calls.histograms, _timings(record.timings), strict=True):
+        for place, milliseconds in enumerate(_timings(record.timings)):
             if milliseconds is not None:
-                histogram.observe(milliseconds / 1000)
+                calls.histograms[place].observe(milliseconds / 1000)
         unpriced = estimated = False
         for attempt in attempts:
             spend = self._spend.get((attempt.target, attempt.provider, facts.team or ""))

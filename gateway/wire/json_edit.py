@@ -14,8 +14,16 @@ _AFTER_VALUE = re.compile(rb"[^,}\]]*")
 _OPEN = re.compile(_SPACE + rb"\{" + _SPACE)
 
 
-def replace(body: bytes, key: str, value: bytes) -> bytes:
-    """`body` with the value of every top-level `key` replaced by the JSON text `value`; the object must have it."""
+def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
+    """`body` with the value of every top-level `key` replaced by the JSON text `value`; the object must have it.
+
+    `likely` is how the value is probably written now, a whole string: found, it need not be searched for.
+    """
+    at = _only_place(body, key) if likely else -1
+    if at >= 0:
+        for start in (at + 1, at + 2):  # behind `:` or `: `
+            if body.startswith(likely, start) and body[at:start].strip() == b":":
+                return body[:start] + value + body[start + len(likely) :]
     spans = list(_spans(body, key))
     for start, end in reversed(spans):
         body = body[:start] + value + body[end:]
@@ -34,14 +42,19 @@ def insert(body: bytes, key: str, value: bytes) -> bytes:
 
 def _spans(body: bytes, key: str) -> list[tuple[int, int]]:
     """Where the values of the top-level fields with this name begin and end."""
-    name = b'"' + key.encode() + b'"'
-    if b"\\u" not in body and body.count(name) == 1:
-        # The only place where the name stands must be the field that the parser saw.
-        at = body.index(name) + len(name)
-        colon = _COLON.match(body, at)
-        if colon is not None:
-            return [_value_span(body, colon.end())]
+    at = _only_place(body, key)
+    if at >= 0 and (colon := _COLON.match(body, at)) is not None:
+        return [_value_span(body, colon.end())]
     return _walk(body, key)
+
+
+def _only_place(body: bytes, key: str) -> int:
+    """Behind the only place where the name stands, which must be the field that the parser saw; else -1."""
+    name = b'"%b"' % key.encode()
+    at = body.find(name)
+    if at < 0 or body.find(name, at + 1) >= 0 or b"\\u" in body:
+        return -1
+    return at + len(name)
 
 
 def _walk(body: bytes, key: str) -> list[tuple[int, int]]:

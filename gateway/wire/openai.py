@@ -35,8 +35,6 @@ class Asked:
     """The client asked for the usage event itself."""
     stream_options: Mapping[str, Any] | None
     """As sent; empty if it is no object (null, say), null if the field is not there at all."""
-    choices: int
-    """How many answers one prompt may give (`n`, `best_of`)."""
     end_user: str | None
     labels: Mapping[str, str] = field(default_factory=dict)
     web_search: bool = False
@@ -58,22 +56,20 @@ def read_request(body: bytes) -> Asked:
     model = asked.get("model")
     if not isinstance(model, str) or not model:
         raise Fault(Kind.INVALID, "`model` must be a non-empty text", param="model")
-    options = asked.get("stream_options")
+    options = None
+    if "stream_options" in asked:
+        sent = asked["stream_options"]
+        options = sent if isinstance(sent, dict) else {}
     user = asked.get("user")
     return Asked(
-        model=model,
-        stream=asked.get("stream") is True,
-        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        stream_options=(options if isinstance(options, dict) else {}) if "stream_options" in asked else None,
-        choices=max(_number(asked.get("n")), _number(asked.get("best_of"))),
-        end_user=user[:MAX_LABEL] if isinstance(user, str) else None,
-        labels=_labels(asked.get("metadata")),
-        web_search=_may_search(asked),
+        model,
+        asked.get("stream") is True,
+        options is not None and options.get("include_usage") is True,
+        options,
+        user[:MAX_LABEL] if isinstance(user, str) else None,
+        _labels(asked["metadata"]) if "metadata" in asked else {},
+        _may_search(asked),
     )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
 
 
 def _labels(metadata: object) -> dict[str, str]:
@@ -95,7 +91,7 @@ def _may_search(asked: Json) -> bool:
 def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) -> bytes:
     """The client's bytes with the target's model name and, for a stream, the wish for usage; nothing else changes."""
     if model != asked.model:
-        body = json_edit.replace(body, "model", orjson.dumps(model))
+        body = json_edit.replace(body, "model", orjson.dumps(model), orjson.dumps(asked.model))
     if ask_for_usage and asked.stream and not asked.wants_usage:
         if asked.stream_options is None:
             body = json_edit.insert(body, "stream_options", b'{"include_usage":true}')
@@ -171,11 +167,11 @@ def read_answer(body: bytes) -> Said | None:
     per_choice = isinstance(timings, dict) and len(choices) > 1
     told = said is not None and said.usage.generated_tokens and not per_choice
     return Said(
-        stated=said,
-        texts=[] if told else [text for choice in choices for text in choice_texts(choice, "message")],
-        service_tier=tier if isinstance(tier, str) else None,
-        error=error_text(answer["error"]) if answer.get("error") and not choices else None,
-        per_choice=per_choice,
+        said,
+        [] if told else [text for choice in choices for text in choice_texts(choice, "message")],
+        tier if isinstance(tier, str) else None,
+        error_text(answer["error"]) if not choices and answer.get("error") else None,
+        per_choice,
     )
 
 

@@ -16,7 +16,7 @@ from gateway.core.usage import Usage
 from gateway.core.value import value
 
 Json = Mapping[str, Any]
-_EMPTY: Json = {}
+_NOTHING: Json = {}
 
 
 @value
@@ -34,6 +34,8 @@ class Stated:
 
 def count(value: object) -> int | None:
     """A token count, or None for whatever is not one."""
+    if value is None:
+        return None
     if type(value) is int:
         return value if value >= 0 else None
     if isinstance(value, float) and value.is_integer() and value >= 0:
@@ -45,10 +47,10 @@ def stated(usage: Json, source: bytes) -> Stated:
     """The buckets of a usage object. `source` is the JSON it was parsed from, read again only for exact decimals."""
     seconds = usage.get("prompt_audio_seconds")
     return Stated(
-        usage=buckets(usage),
-        raw=orjson.dumps(usage).decode(),
-        cost_nano=_stated_cost(source) if usage.get("cost") else None,
-        unpriceable="prompt_audio_seconds" if isinstance(seconds, int | float) and seconds > 0 else None,
+        buckets(usage),
+        orjson.dumps(usage).decode(),
+        _stated_cost(source) if usage.get("cost") else None,
+        "prompt_audio_seconds" if isinstance(seconds, int | float) and seconds > 0 else None,
     )
 
 
@@ -66,43 +68,36 @@ def buckets(usage: Json) -> Usage:
         reasoning, inside = beside, 0  # thoughts counted in the total alone (Gemini's compatible endpoint)
     elif beside and reasoning == beside:
         inside = 0  # reasoning beside the completion (xAI, known fault 14)
+    # By position, in the order of `BUCKETS`: names would take twice as long, for every answer.
     return Usage(
-        input=_less(prompt, cached, written, audio_in, image_in),
-        cache_read=cached,
-        cache_write=written,
-        output=_less(completion, inside, audio_out, image_out),
-        reasoning=reasoning,
-        audio_in=audio_in,
-        audio_out=audio_out,
-        image_in=image_in,
-        image_out=image_out,
-        web_searches=_searches(usage),
-        prediction_accepted=accepted,
-        prediction_rejected=rejected,
+        None if prompt is None else max(prompt - _sum(cached, written, audio_in, image_in), 0),
+        cached,
+        None,
+        None,
+        written,
+        None if completion is None else max(completion - _sum(inside, audio_out, image_out), 0),
+        reasoning,
+        audio_in,
+        audio_out,
+        image_in,
+        image_out,
+        _searches(usage),
+        accepted,
+        rejected,
     )
 
 
 _Counts = tuple[int | None, ...]
-_INWARD = ("cache_write_tokens", "audio_tokens", "image_tokens")
-_OUTWARD = (
-    "reasoning_tokens",
-    "audio_tokens",
-    "image_tokens",
-    "accepted_prediction_tokens",
-    "rejected_prediction_tokens",
-)
 
 
 def _inward(usage: Json) -> _Counts:
     """Parts of the prompt: cached, written to a cache, sound, pictures."""
     details = usage.get("prompt_tokens_details")
-    if not isinstance(details, dict):
-        details = _EMPTY
-    cached = count(details.get("cached_tokens"))
+    get = details.get if isinstance(details, dict) else _NOTHING.get
+    cached = count(get("cached_tokens"))
     if cached is None:  # DeepSeek, MLX
         cached = _first(usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
-    written, audio, image = [count(details[name]) if name in details else None for name in _INWARD]
-    return cached, written, audio, image
+    return cached, count(get("cache_write_tokens")), count(get("audio_tokens")), count(get("image_tokens"))
 
 
 def _outward(usage: Json) -> _Counts:
@@ -110,10 +105,17 @@ def _outward(usage: Json) -> _Counts:
     details = usage.get("completion_tokens_details")
     if not isinstance(details, dict):
         return count(usage.get("reasoning_tokens")), None, None, None, None
-    counts = [count(details[name]) if name in details else None for name in _OUTWARD]
-    if counts[0] is None:
-        counts[0] = count(usage.get("reasoning_tokens"))
-    return tuple(counts)
+    get = details.get
+    reasoning = count(get("reasoning_tokens"))
+    if reasoning is None:
+        reasoning = count(usage.get("reasoning_tokens"))
+    return (
+        reasoning,
+        count(get("audio_tokens")),
+        count(get("image_tokens")),
+        count(get("accepted_prediction_tokens")),
+        count(get("rejected_prediction_tokens")),
+    )
 
 
 def from_timings(timings: Json) -> Usage | None:
@@ -133,13 +135,8 @@ def _first(*values: object) -> int | None:
     return next((number for value in values if (number := count(value)) is not None), None)
 
 
-def _less(total: int | None, *parts: int | None) -> int | None:
-    if total is None:
-        return None
-    for part in parts:
-        if part:
-            total -= part
-    return total if total > 0 else 0
+def _sum(one: int | None, two: int | None, three: int | None, four: int | None = None) -> int:
+    return (one or 0) + (two or 0) + (three or 0) + (four or 0)
 
 
 def _beside(usage: Json, prompt: int | None, completion: int | None) -> int:
@@ -147,13 +144,16 @@ def _beside(usage: Json, prompt: int | None, completion: int | None) -> int:
     total = count(usage.get("total_tokens"))
     if total is None or prompt is None or completion is None:
         return 0
-    return max(total - prompt - completion, 0)
+    beside = total - prompt - completion
+    return beside if beside > 0 else 0
 
 
 def _searches(usage: Json) -> int | None:
+    told = usage.get("num_search_queries")
     tools = usage.get("server_tool_use")
-    told = tools.get("web_search_requests") if isinstance(tools, dict) else None
-    return _first(usage.get("num_search_queries"), told)
+    if told is None and isinstance(tools, dict):
+        told = tools.get("web_search_requests")
+    return None if told is None else count(told)
 
 
 def _stated_cost(source: bytes) -> Nano | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.errors import Fault, Kind
-from gateway.core.keys import KEYLESS, Caller, Key, Secret, caller_of, digest
+from gateway.core.keys import KEYLESS, Caller, Key, Secret, caller_of, digest, in_force
 
 NOW = 1_000_000
 KEY = Key(
@@ -38,7 +38,7 @@ def test_the_whole_digest_tells_keys_apart() -> None:
 
 
 def test_a_valid_key_makes_its_caller() -> None:
-    assert caller_of(KEY, KEY.digest, NOW) == Caller("k1", "ci", "platform", None, {"a": "b"})
+    assert caller_of(KEY) == Caller("k1", "ci", "platform", None, {"a": "b"})
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_a_valid_key_makes_its_caller() -> None:
     ],
 )
 def test_a_key_ends_at_its_moment(key: Key, valid: bool) -> None:
-    assert (caller_of(key, key.digest, NOW) is not None) is valid
+    assert in_force(key, key.digest, NOW) is valid
 
 
 def test_a_rotated_key_has_grace_and_no_more() -> None:
     key = Key("k1", "ci", "tk-new", digest("new"), 0, old_digest=digest("old"), old_digest_until_us=NOW + 1)
-    assert caller_of(key, digest("new"), NOW) is not None
-    assert caller_of(key, digest("old"), NOW) is not None
-    assert caller_of(key, digest("old"), NOW + 1) is None
-    assert caller_of(key, digest("other"), NOW) is None
+    assert in_force(key, digest("new"), NOW)
+    assert in_force(key, digest("old"), NOW)
+    assert not in_force(key, digest("old"), NOW + 1)
+    assert not in_force(key, digest("other"), NOW)
 
 
 def test_the_model_list_allows_names_and_prefixes() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from gateway.core.keys import Caller, Key, caller_of, digest
+from gateway.core.keys import Caller, Key, caller_of, digest, in_force
 
 
 class MemoryKeyRing:
@@ -16,7 +16,7 @@ class MemoryKeyRing:
         presented = digest(secret)
         for key in self.keys:
             if presented in (key.digest, key.old_digest):
-                return caller_of(key, presented, self._now_us())
+                return caller_of(key) if in_force(key, presented, self._now_us()) else None
         return None
 
     @property

@@ -58,13 +58,16 @@ def test_so_many_lines_wait_for_each_other_and_no_more() -> None:
     turn = Turn()
     outbox = Outbox(turn)
     lines = [MemoryLine() for _ in range(LINES_AT_ONCE)]
-    for line in lines[:-1]:
-        outbox.write(line, b"x")
+    for line in lines:
+        outbox.write(line, b"head ")
+    outbox.write(lines[-1], b"body")
     assert not any(line.written for line in lines)
-    outbox.write(lines[-1], b"x")
-    assert all(line.written == b"x" for line in lines)
+    one_more = MemoryLine()
+    outbox.write(one_more, b"later")
+    assert [line.written for line in lines] == [b"head "] * (LINES_AT_ONCE - 1) + [b"head body"]
+    assert one_more.written == b""
     turn.end()
-    assert all(line.written == b"x" for line in lines)
+    assert one_more.written == b"later"
 
 
 def test_a_line_can_be_written_out_before_its_turn_is_over() -> None:

@@ -1,5 +1,7 @@
 """Request heads: what every one of them holds, and what can never get into one."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Secret
 from gateway.core.routing import Provider, Target
 from gateway.ports import Headers, UpstreamRequest
-from gateway.providers.origin import Origin
+from gateway.providers.origin import MAX_HEADS, Origin
 from gateway.providers.proxies import no_proxy
 from tests.providers.asking import bearer
 
@@ -62,9 +64,34 @@ def test_the_framing_is_ours_alone() -> None:
         "host: 127.0.0.1:8000",
         "x-kept: yes",
         "authorization: Bearer theirs",
-        "content-length: 2",
         "x-tollkeeper-hop: 1",
+        "content-length: 2",
     ]
+
+
+def test_a_repeated_head_is_the_same_but_for_its_length() -> None:
+    origin = Origin.of("http://127.0.0.1:8000/v1", bearer, no_proxy)
+
+    def ours(*fields: tuple[str, str]) -> UpstreamRequest:
+        return replace(asking(list(fields)), client_key=None)
+
+    first = origin.post(ours(("x-kept", "yes")))
+    assert origin.post(ours(("x-kept", "yes"))) == first
+    longer = replace(ours(("x-kept", "yes")), body=b"longer than that")
+    assert origin.post(longer) == first.replace(b"content-length: 2", b"content-length: 16")
+    assert b"x-kept: no" in origin.post(ours(("x-kept", "no")))
+    for number in range(2 * MAX_HEADS):
+        origin.post(ours(("x-number", str(number))))
+    assert 0 < len(origin.heads) <= MAX_HEADS
+
+
+def test_a_client_s_own_key_is_not_kept() -> None:
+    origin = Origin.of(
+        "http://127.0.0.1:8000/v1", lambda key: [("authorization", key.reveal() if key else "")], no_proxy
+    )
+    for secret in ("one", "another"):
+        assert f"authorization: {secret}" in lines_of(origin.post(replace(asking([]), client_key=Secret(secret))))
+    assert not origin.heads
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ async def test_a_request_arrives_as_it_was_given() -> None:
             ("x-a", "1"),
             ("x-a", "ä"),
             ("authorization", "Bearer configured"),
-            ("content-length", "8"),
             ("x-tollkeeper-hop", "1"),
+            ("content-length", "8"),
         ]
 
 

@@ -31,6 +31,9 @@ def test_replaces_the_top_level_field_alone(
     body = json.dumps(fields, indent=indent, ensure_ascii=ascii).encode()
     changed = replace(body, "model", json.dumps(new).encode())
     assert json.loads(changed) == {**fields, "model": new}
+    if isinstance(fields["model"], str):
+        likely = json.dumps(fields["model"], ensure_ascii=ascii).encode()
+        assert replace(body, "model", json.dumps(new).encode(), likely) == changed
 
 
 @given(OBJECTS, VALUES, st.sampled_from([None, 2]))

@@ -30,9 +30,9 @@ def body(**more: object) -> bytes:
 
 def test_reads_what_a_gateway_must_know() -> None:
     asked = read_request(
-        body(stream=True, stream_options={"include_usage": True}, n=3, user="u1", metadata={"a": "b", "n": 1})
+        body(stream=True, stream_options={"include_usage": True}, user="u1", metadata={"a": "b", "n": 1})
     )
-    assert (asked.model, asked.stream, asked.wants_usage, asked.choices) == ("m", True, True, 3)
+    assert (asked.model, asked.stream, asked.wants_usage) == ("m", True, True)
     assert (asked.end_user, asked.labels, asked.web_search) == ("u1", {"a": "b"}, False)
 
 
@@ -52,8 +52,8 @@ def test_a_bad_body_is_refused_with_the_field(raw: bytes, param: str | None) -> 
 
 def test_values_of_the_wrong_type_are_the_upstream_s_to_refuse() -> None:
     """Known fault 73: forward, do not re-validate."""
-    asked = read_request(body(stream="yes", n="two", user=7, metadata=[1], stream_options=True, tools={"a": 1}))
-    assert (asked.stream, asked.choices, asked.end_user, asked.labels, asked.wants_usage) == (False, 1, None, {}, False)
+    asked = read_request(body(stream="yes", user=7, metadata=[1], stream_options=True, tools={"a": 1}))
+    assert (asked.stream, asked.end_user, asked.labels, asked.wants_usage) == (False, None, {}, False)
 
 
 def test_labels_are_bounded() -> None:
