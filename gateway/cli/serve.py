@@ -32,7 +32,7 @@ def serve(
         later("several workers")
     settings = _placed(read_settings(config), host, port)
 
-    from gateway.cli.http_server import listen
+    from gateway.server.listener import listen
 
     listener = listen(settings.server.host, settings.server.port)
     with listener:
@@ -66,7 +66,7 @@ def _serve(settings: "Settings", listener: "socket") -> None:
 
 async def _run(settings: "Settings", listener: "socket") -> None:
     from gateway.app import build
-    from gateway.cli.http_server import Server
+    from gateway.server.server import Server
 
     gateway = build(settings)
     tls = settings.server.tls
@@ -90,9 +90,9 @@ def _leave_start_up_alone() -> None:
 
 def _tell(settings: "Settings", listener: "socket") -> None:
     """Say once where everything is. On stdout: the log has stderr."""
-    from gateway.cli.http_server import address_of
     from gateway.control.signin import token_place
     from gateway.proxy.authenticate import is_loopback
+    from gateway.server.listener import address_of
 
     exposed = settings.server.tls is None and not is_loopback(settings.server.host)
     address = address_of(listener, tls=settings.server.tls is not None)

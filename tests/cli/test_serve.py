@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.cli.http_server import listen
+from gateway.server.listener import listen
 from tests.cli.terminal import PROGRAM, environment, invoke, run
 
 SETTINGS = """\
@@ -210,7 +210,7 @@ def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_https_by_settings(tmp_path: Path) -> None:
-    certificate = Path(__file__).with_name("localhost.pem")
+    certificate = Path(__file__).parents[1] / "server" / "localhost.pem"
     settings = SETTINGS + f"server: {{tls: {{cert: {certificate}, key: {certificate}}}}}\n"
     with serving(tmp_path, settings=settings) as served:
         assert served.address.startswith("https://")

@@ -3,19 +3,19 @@
 import asyncio
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from gateway.control.docs import described
 from gateway.control.router import control_app
+from gateway.server.listener import address_of, listen
+from gateway.server.server import Server
 from gateway.storage.engine import Database
 from tests.control import seeds
 from tests.control.plane import TOKEN, plane_on
@@ -31,22 +31,19 @@ def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     url = f"sqlite+aiosqlite:///{shutil.copy(empty_database, folder / 'tollkeeper.db')}"
     database = Database(url)
     app = control_app(plane_on(database).services)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+    server = Server(app, on_signals=False)
+    listener, started = listen("127.0.0.1", 0), threading.Event()
 
     async def serve() -> None:
         await seeds.fill(database, folder)
-        await server.serve()
+        await server.run_on(listener, started.set)
         await database.close()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert server.started
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
+    assert started.wait(10)
+    yield address_of(listener)
+    server.stop()
     thread.join(10)
 
 

@@ -18,9 +18,10 @@ from gateway.app import build
 from gateway.cli.demo.progress import watch
 from gateway.cli.demo.scenario import TEAMS, write_settings
 from gateway.cli.demo.traffic import Traffic
-from gateway.cli.http_server import Server, address_of, listen
 from gateway.cli.tables import console
 from gateway.cli.usage import print_usage
+from gateway.server.listener import address_of, listen
+from gateway.server.server import Server
 from gateway.settings import load
 from gateway.storage.engine import upgrade
 
@@ -88,7 +89,7 @@ async def _served(settings_file: Path, listener: Any) -> AsyncIterator[str]:
             try:
                 yield gateway.admin_token.reveal()
             finally:
-                server.should_exit = True
+                server.stop()
                 await serving
         finally:
             await gateway.stop()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.http_server import Server, address_of, listen
 from gateway.core.errors import Fault, Kind
+from gateway.server.listener import address_of, listen
+from gateway.server.server import Server
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -82,7 +83,7 @@ async def test_it_answers_without_naming_itself_until_told_to_stop() -> None:
     server = Server(hello)
     serving = asyncio.create_task(server.run_on(listener))
     answer = await get(address)
-    server.should_exit = True
+    server.stop()
     await asyncio.wait_for(serving, 10)
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -102,7 +103,7 @@ async def test_tls_by_settings() -> None:
     writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     answer = await reader.read()
     writer.close()
-    server.should_exit = True
+    server.stop()
     await asyncio.wait_for(serving, 10)
 
     assert answer.endswith(b"\r\n\r\nok")
@@ -127,8 +128,7 @@ async def test_a_call_that_will_not_end_is_cancelled_and_dealt_with_before_the_s
     _, writer = await asyncio.open_connection(*listener.getsockname())
     writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     await asyncio.wait_for(begun.wait(), 10)
-    server.should_exit = True
-    server.force_exit = True
+    server.stop(at_once=True)
     await asyncio.wait_for(serving, 10)
     writer.close()
 

@@ -1,0 +1,230 @@
+"""One request and its answer, as the application sees them: ASGI's `receive` and `send`.
+
+Owns what of the body waits for the application, and how the answer is framed. Bytes come from the connection and go to
+it; this file knows no parser and no time limit.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.net.outbox import AT_ONCE
+from gateway.server.answer import CONTINUE, LAST_CHUNK, chunk, opening
+from gateway.server.head import Head
+from gateway.server.limits import MAX_BODY_WAITING
+
+if TYPE_CHECKING:
+    from gateway.server.connection import Connection
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+
+class ClientLeft(OSError):
+    """Nobody is there to be answered (ASGI 2.4)."""
+
+
+class Exchange:
+    """Made by the connection when a head is whole; run once, as a task of its own."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_given",
+        "_head",
+        "_line",
+        "_news",
+        "_owed",
+        "_parts",
+        "_scope",
+        "_silent",
+        "answered",
+        "buffered",
+        "close",
+        "complete",
+        "expects",
+        "hungry",
+        "left",
+        "length",
+        "received",
+        "started",
+        "task",
+    )
+
+    def __init__(self, connection: "Connection", head: Head, keep: bool) -> None:
+        self._connection = connection
+        self._line = connection.line
+        self._scope, self.length, self.expects = head
+        self._parts: list[bytes] = []
+        self._given = False
+        """The application has the end of the body."""
+        self._news: asyncio.Event | None = None
+        self._head = b""
+        """An answer's head that leaves with the first bytes of its body."""
+        self._owed: int | None = None
+        """Bytes that the answer's stated length still asks for."""
+        self._chunked = self._silent = False
+        self.received = self.buffered = 0
+        """Bytes of the body that came, and those of them that nobody has read yet."""
+        self.complete = False
+        """The request is whole."""
+        self.hungry = False
+        """The application waits for bytes of the body."""
+        self.started = self.answered = False
+        """The answer has begun, and ended, as far as the application is concerned."""
+        self.close = not keep
+        """No other request follows on this connection."""
+        self.task: asyncio.Task[None] | None = None
+        self.left = False
+        """Nothing of what is sent from now on reaches anybody."""
+
+    # called by the connection
+
+    async def run(self) -> None:
+        """Have it answered by the application."""
+        service = self._connection.service
+        try:
+            await service.application(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._connection.cut(self)
+            raise
+        except Exception as error:
+            if not (self.left and _for_want_of_a_client(error)):
+                logger.exception("the application failed at %s %s", self._scope["method"], self._scope["path"])
+        finally:
+            service.running.discard(self)
+            self.task = None
+        if self.started:
+            self._connection.cut(self)
+        else:
+            self._connection.failed(self)
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the body."""
+        self.received += len(data)
+        if not self.answered:
+            self.buffered += len(data)
+            self._parts.append(data)
+            if self.buffered > MAX_BODY_WAITING:
+                self._line.hold_back()
+            if self._news is not None:
+                self._news.set()
+
+    def end(self) -> None:
+        """The request is whole."""
+        self.complete = True
+        if self._news is not None:
+            self._news.set()
+
+    def leave(self) -> None:
+        """The line is gone, or nothing that is sent on it would be understood."""
+        self.left = True
+        if self._news is not None:
+            self._news.set()
+
+    # called by the application
+
+    async def receive(self) -> Message:
+        """The body as far as it has come; then nothing until the client leaves, or the answer is complete."""
+        while not self.left and not self.answered:
+            if self._parts or (self.complete and not self._given):
+                return self._next_part()
+            if self.expects and not self.complete and not self.started:
+                self.expects = False
+                self._line.write(CONTINUE)
+            if self._news is None:
+                self._news = asyncio.Event()
+            self._news.clear()
+            self.hungry = not self.complete
+            if self.hungry:
+                self._connection.hungry()
+            await self._news.wait()
+        return {"type": "http.disconnect"}
+
+    def _next_part(self) -> Message:
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        self.hungry = False
+        self.expects = False
+        self._given = self.complete
+        if self.buffered > MAX_BODY_WAITING:
+            self._line.take_more()
+        self.buffered = 0
+        return {"type": "http.request", "body": body, "more_body": not self.complete}
+
+    async def send(self, message: Message) -> None:
+        """Returns when more may be sent. Raises `ClientLeft` when nobody takes it any more."""
+        if self._line.choked and not self.left:
+            await self._line.room()
+        if self.left:
+            raise ClientLeft("the client has left")
+        kind = message["type"]
+        if kind == "http.response.body":
+            self._send_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start":
+            self._begin(message)
+        else:
+            raise RuntimeError(f"{kind} is no message of an answer")
+
+    def _begin(self, message: Message) -> None:
+        if self.started:
+            raise RuntimeError("the answer has begun already")
+        connection, scope = self._connection, self._scope
+        if self.expects and not self.complete:
+            self.close = True  # whether the body still comes is up to the client: nothing after it can be trusted
+        self._head, self._owed, self._chunked, self._silent, self.close = opening(
+            message["status"],
+            message.get("headers", ()),
+            connection.service.watch.date,
+            to_head=scope["method"] == "HEAD",
+            old=scope["http_version"] == "1.0",
+            close=self.close or connection.last(self),
+        )
+        self.started = True
+        if self._owed is None:  # its body may be long in coming
+            self._line.write(self._head)
+            self._head = b""
+
+    def _send_body(self, body: bytes, more: bool) -> None:
+        if not self.started or self.answered:
+            raise RuntimeError("a body before the head of its answer, or after its end")
+        body = self._framed(body, more)
+        if self._head:
+            if len(body) < AT_ONCE:
+                body = self._head + body
+            else:
+                self._line.write(self._head)
+            self._head = b""
+        if body:
+            self._line.write(body)
+        if not more:
+            self.answered = True
+            self._parts.clear()
+            if self._news is not None:
+                self._news.set()
+            self._connection.answered(self)
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        if self._silent:
+            return b""
+        if self._chunked:
+            framed = chunk(body) if body else b""
+            return framed if more else framed + LAST_CHUNK
+        if self._owed is not None:
+            self._owed -= len(body)
+            if self._owed < 0 or (self._owed and not more):
+                raise RuntimeError("the answer's body is not as long as its length says")
+        return body
+
+
+def _for_want_of_a_client(error: BaseException | None) -> bool:
+    """Whether an error goes back to one of `ClientLeft`."""
+    while error is not None and not isinstance(error, ClientLeft):
+        error = error.__cause__ or error.__context__
+    return error is not None
