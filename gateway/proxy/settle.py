@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.core.calls import Attempt, CallRecord, End, Timings
-from gateway.core.pricing import Conditions, Priced, price_usage
+from gateway.core.pricing import PLAIN, PLAIN_TIERS, Conditions, Price, Priced, price_usage
 from gateway.core.usage import NOTHING_USED, Basis, Usage
 from gateway.core.value import value
 from gateway.ports import Clock, Journal, Observer, Tokenizer
 from gateway.proxy.call import OpenAttempt, Ticket
-from gateway.wire.openai import PER_MESSAGE, message_count, prompt_texts
+from gateway.wire.openai import PER_MESSAGE, asked_tier, message_count, prompt_texts
 from gateway.wire.openai_usage import Stated
 
 
@@ -154,13 +154,13 @@ class Settle:
         self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float
     ) -> Attempt:
         said = outcome.stated
+        conditions = PLAIN
         if outcome.generated_nothing:
             priced = Priced((), 0, None, None)
         else:
-            conditions = Conditions(service_tier=outcome.service_tier, web_search=ticket.web_search)
+            ended_us = opened.opened.started_us + round(duration_ms * 1000)
+            conditions = _conditions(ticket, opened.price, outcome, ended_us)
             priced = price_usage(opened.opened.index, measured.usage, opened.price, conditions)
-            if said is not None and said.unpriceable is not None and priced.cost_nano is not None:
-                priced = Priced(priced.charges, None, priced.cost_nano, f"no price for {said.unpriceable}")
         return Attempt(
             index=opened.opened.index,
             target=opened.opened.target,
@@ -181,4 +181,24 @@ class Settle:
             price_book=opened.opened.price_book,
             upstream_request_id=outcome.upstream_request_id,
             charges=priced.charges,
+            price_conditions=None if conditions is PLAIN else conditions.as_text(),
         )
+
+
+def _conditions(ticket: Ticket, price: Price | None, outcome: Outcome, ended_us: int) -> Conditions:
+    """What besides the counts decides about the cost: for nearly every call nothing."""
+    said = outcome.stated
+    tier = outcome.service_tier
+    asked = asked_tier(ticket.body) if tier is None and price is not None and price.tiers else None
+    timed = price is not None and price.off_peak is not None
+    metered, search_context = (said.metered, said.search_context) if said is not None else ((), None)
+    if tier in PLAIN_TIERS and asked in PLAIN_TIERS and not (ticket.web_search or timed or metered or search_context):
+        return PLAIN
+    return Conditions(
+        service_tier=tier,
+        web_search=ticket.web_search,
+        at_us=ended_us,
+        asked_tier=asked,
+        search_context=search_context,
+        metered=metered,
+    )
