@@ -80,8 +80,8 @@ def buckets(usage: Json) -> Usage:
     beside = _beside(usage, prompt, completion)
     if beside and not reasoning:
         reasoning, inside = beside, 0  # thoughts counted in the total alone (Gemini's compatible endpoint)
-    elif beside and reasoning == beside:
-        inside = 0  # reasoning beside the completion (xAI, known fault 14)
+    elif reasoning and (reasoning == beside or "citation_tokens" in usage):
+        inside = 0  # reasoning beside the completion (xAI, known fault 14; Perplexity, not even in the total)
     return Usage(
         input=_less(prompt, cached, written, audio_in, image_in),
         cache_read=cached,
