@@ -124,6 +124,8 @@ class Attempt:
     price_book: str | None = None
     upstream_request_id: str | None = None
     charges: tuple[Charge, ...] = ()
+    price_conditions: str | None = None
+    """What besides the counts decided about its cost (`core.pricing.Conditions`), JSON; null if nothing did."""
 
 
 @value

@@ -39,22 +39,38 @@ def to_nano(amount_usd: Decimal) -> Nano:
     return int(_EXACT.multiply(amount_usd, _NANO).quantize(_ONE, context=_EXACT))
 
 
-@lru_cache(maxsize=4096)
-def _fraction(usd_per_unit: Decimal) -> tuple[int, int]:
-    """A price per unit as nano-dollars, numerator and power of ten below it. Prices are few, calls are many."""
-    sign, digits, exponent = usd_per_unit.as_tuple()
-    assert isinstance(exponent, int), "a price is finite"
-    numerator = int("".join(map(str, digits))) * (-1 if sign else 1)
-    power = exponent + 9
-    return (numerator * 10**power, 1) if power >= 0 else (numerator, 10**-power)
+class UnitPrice:
+    """A price of one unit, ready to be multiplied: prices are few, calls are many."""
+
+    __slots__ = ("_below", "_numerator", "usd")
+
+    def __init__(self, usd_per_unit: Decimal) -> None:
+        sign, digits, exponent = usd_per_unit.as_tuple()
+        assert isinstance(exponent, int), "a price is finite"
+        numerator = int("".join(map(str, digits))) * (-1 if sign else 1)
+        power = exponent + 9
+        self.usd = usd_per_unit
+        # Nano-dollars as a fraction.
+        self._numerator: int = numerator * 10 ** max(power, 0)
+        self._below: int = 10 ** max(-power, 0)
+
+    def times(self, quantity: int) -> Nano:
+        """The price of so many units, rounded once, half to even, to whole nano-dollars."""
+        below = self._below
+        whole, rest = divmod(self._numerator * quantity, below)
+        if not rest:
+            return whole
+        rest *= 2
+        return whole + 1 if rest > below or (rest == below and whole % 2) else whole
+
+
+unit_price = lru_cache(maxsize=4096)(UnitPrice)
+"""The same price, made once."""
 
 
 def product_nano(usd_per_unit: Decimal, quantity: int) -> Nano:
     """A price in USD per unit times a count, rounded once, half to even, to whole nano-dollars."""
-    numerator, below = _fraction(usd_per_unit)
-    whole, rest = divmod(numerator * quantity, below)
-    rest *= 2
-    return whole + 1 if rest > below or (rest == below and whole % 2) else whole
+    return unit_price(usd_per_unit).times(quantity)
 
 
 def usd_text(nano: Nano | None) -> str | None:

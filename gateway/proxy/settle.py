@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
-from gateway.core.pricing import Conditions, Priced, price_usage
+from gateway.core.pricing import PLAIN, PLAIN_TIERS, Conditions, Price, Priced, price_usage
 from gateway.core.usage import NOTHING_USED, Basis, Usage
 from gateway.core.value import value
 from gateway.ports import Clock, Journal, Observer, Tokenizer
 from gateway.proxy.call import OpenAttempt, Ticket
-from gateway.wire.openai import PER_MESSAGE, message_count, prompt_texts
+from gateway.wire.openai import PER_MESSAGE, asked_tier, message_count, prompt_texts
 from gateway.wire.openai_usage import Stated
 
 
@@ -147,15 +147,14 @@ class Settle:
     def _priced(
         self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float
     ) -> Attempt:
-        said = outcome.stated
+        said, frame = outcome.stated, opened.opened
+        conditions = PLAIN
         if outcome.generated_nothing:
             priced = Priced((), 0, None, None)
         else:
-            conditions = Conditions(outcome.service_tier, ticket.web_search)
-            priced = price_usage(opened.opened.index, measured.usage, opened.price, conditions)
-            if said is not None and said.unpriceable is not None and priced.cost_nano is not None:
-                priced = Priced(priced.charges, None, priced.cost_nano, f"no price for {said.unpriceable}")
-        frame = opened.opened
+            ended_us = frame.started_us + round(duration_ms * 1000)
+            conditions = _conditions(ticket, opened.price, outcome, ended_us)
+            priced = price_usage(frame.index, measured.usage, opened.price, conditions)
         return Attempt(
             frame.index,
             frame.target,
@@ -176,4 +175,24 @@ class Settle:
             frame.price_book,
             outcome.upstream_request_id,
             priced.charges,
+            None if conditions is PLAIN else conditions.as_text(),
         )
+
+
+def _conditions(ticket: Ticket, price: Price | None, outcome: Outcome, ended_us: int) -> Conditions:
+    """What besides the counts decides about the cost: for nearly every call nothing."""
+    said = outcome.stated
+    tier = outcome.service_tier
+    asked = asked_tier(ticket.body) if tier is None and price is not None and price.tiers else None
+    timed = price is not None and price.off_peak is not None
+    metered, search_context = (said.metered, said.search_context) if said is not None else ((), None)
+    if tier in PLAIN_TIERS and asked in PLAIN_TIERS and not (ticket.web_search or timed or metered or search_context):
+        return PLAIN
+    return Conditions(
+        service_tier=tier,
+        web_search=ticket.web_search,
+        at_us=ended_us,
+        asked_tier=asked,
+        search_context=search_context,
+        metered=metered,
+    )

@@ -192,6 +192,7 @@ def _attempt(attempt: Attempt) -> _Values:
         attempt.price_book,
         attempt.upstream_request_id,
         tuple(map(_charge, attempt.charges)),
+        attempt.price_conditions,
     )
 
 

@@ -95,6 +95,7 @@ def attempt_rows(record: CallRecord) -> list[Values]:
             attempt.unpriced_because,
             attempt.price_book,
             attempt.upstream_request_id,
+            attempt.price_conditions,
         )
         for attempt in record.attempts
     ]

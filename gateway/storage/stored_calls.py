@@ -188,4 +188,5 @@ def stored_attempt(row: Row[Any], its_charges: Sequence[Row[Any]]) -> Attempt:
             Charge(charge.attempt, charge.bucket, charge.quantity, charge.usd_per_million, charge.amount_nano)
             for charge in its_charges
         ),
+        price_conditions=row.price_conditions,
     )

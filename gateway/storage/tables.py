@@ -89,6 +89,7 @@ attempts = Table(
     words("unpriced_because"),
     words("price_book"),
     words("upstream_request_id"),
+    words("price_conditions"),
     PrimaryKeyConstraint("call_id", "attempt"),
     sqlite_with_rowid=False,
 )

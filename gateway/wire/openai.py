@@ -88,6 +88,18 @@ def _may_search(asked: Json) -> bool:
     )
 
 
+def asked_tier(body: bytes) -> str | None:
+    """The service tier that a request asks for; null if it names none. Cheap where the word is not in it at all."""
+    if b'"service_tier"' not in body:
+        return None
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    tier = asked.get("service_tier") if isinstance(asked, dict) else None
+    return tier if isinstance(tier, str) else None
+
+
 def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) -> bytes:
     """The client's bytes with the target's model name and, for a stream, the wish for usage; nothing else changes."""
     if model != asked.model:

@@ -28,8 +28,10 @@ class Stated:
     """Its own object, JSON."""
     cost_nano: Nano | None = None
     """`usage.cost` (OpenRouter), USD as nano-dollars."""
-    unpriceable: str | None = None
-    """A billed quantity that no bucket holds; the cost is then unknown."""
+    metered: tuple[tuple[str, int | None], ...] = ()
+    """Billed quantities that no bucket holds, by what prices call them; null: no whole number."""
+    search_context: str | None = None
+    """How much of the web a search read: `low`, `medium`, `high` (Perplexity)."""
 
 
 def count(value: object) -> int | None:
@@ -45,13 +47,28 @@ def count(value: object) -> int | None:
 
 def stated(usage: Json, source: bytes) -> Stated:
     """The buckets of a usage object. `source` is the JSON it was parsed from, read again only for exact decimals."""
-    seconds = usage.get("prompt_audio_seconds")
+    context = usage.get("search_context_size")
     return Stated(
         buckets(usage),
         orjson.dumps(usage).decode(),
         _stated_cost(source) if usage.get("cost") else None,
-        "prompt_audio_seconds" if isinstance(seconds, int | float) and seconds > 0 else None,
+        _metered(usage),
+        context if isinstance(context, str) else None,
     )
+
+
+_METERS = (("prompt_audio_seconds", "audio_seconds"), ("citation_tokens", "citation_tokens"))
+
+
+def _metered(usage: Json) -> tuple[tuple[str, int | None], ...]:
+    """What Mistral and Perplexity bill beside the tokens."""
+    found: tuple[tuple[str, int | None], ...] = ()
+    for name, meter in _METERS:
+        if name in usage:
+            quantity = usage[name]
+            if isinstance(quantity, int | float) and quantity > 0:
+                found += ((meter, count(quantity)),)
+    return found
 
 
 def buckets(usage: Json) -> Usage:
@@ -66,8 +83,8 @@ def buckets(usage: Json) -> Usage:
     beside = _beside(usage, prompt, completion)
     if beside and not reasoning:
         reasoning, inside = beside, 0  # thoughts counted in the total alone (Gemini's compatible endpoint)
-    elif beside and reasoning == beside:
-        inside = 0  # reasoning beside the completion (xAI, known fault 14)
+    elif reasoning and (reasoning == beside or "citation_tokens" in usage):
+        inside = 0  # reasoning beside the completion (xAI, known fault 14; Perplexity, not even in the total)
     # By position, in the order of `BUCKETS`: names would take twice as long, for every answer.
     return Usage(
         None if prompt is None else max(prompt - _sum(cached, written, audio_in, image_in), 0),
@@ -157,9 +174,13 @@ def _searches(usage: Json) -> int | None:
 
 
 def _stated_cost(source: bytes) -> Nano | None:
-    """`usage.cost` from its text, without a float in between; None if it is no amount (zero is not a price)."""
+    """`usage.cost` from its text, without a float in between; None if it is no amount (zero is not a price).
+
+    Perplexity's is an object with the sum in `total_cost`.
+    """
     try:
         cost = json.loads(source, parse_float=Decimal, parse_int=Decimal)["usage"]["cost"]
+        cost = cost["total_cost"] if isinstance(cost, dict) else cost
         return to_nano(cost) if isinstance(cost, Decimal) and cost > 0 else None
     except (ValueError, KeyError, TypeError, InvalidOperation):
         return None

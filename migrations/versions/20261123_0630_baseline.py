@@ -80,7 +80,7 @@ def create_attempts() -> None:
         *words("usage_basis", nullable=False),
         *words("tokenizer", "raw_usage"),
         *numbers("cost_nano", "cost_at_least_nano", "provider_cost_nano"),
-        *words("unpriced_because", "price_book", "upstream_request_id"),
+        *words("unpriced_because", "price_book", "upstream_request_id", "price_conditions"),
         of_a_call("attempts"),
         sa.PrimaryKeyConstraint("call_id", "attempt", name="pk_attempts"),
         sqlite_with_rowid=False,

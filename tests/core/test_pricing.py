@@ -16,6 +16,7 @@ from gateway.core.pricing import (
     FilePrice,
     Price,
     PriceBook,
+    Step,
     exact_usd,
     per_million_text,
     price_usage,
@@ -132,14 +133,6 @@ def test_other_served_tiers_are_unpriced(tier: str) -> None:
     assert tier in (priced.because or "")
 
 
-def test_beyond_a_cliff_the_price_is_unknown() -> None:
-    price = replace(PRICE, max_prompt_tokens=1000)
-    assert cost(Usage(input=400, cache_read=600, output=1), price) is not None
-    beyond = price_usage(0, Usage(input=400, cache_read=601, output=1), price)
-    assert (beyond.cost_nano, beyond.charges) == (None, ())
-    assert "1000 tokens" in (beyond.because or "")
-
-
 def test_searches_that_are_billed_apart_leave_the_cost_unknown() -> None:
     """Known fault 25: a search inside a chat is not free."""
     searched = Conditions(web_search=True)
@@ -184,12 +177,16 @@ def test_prices_are_written_per_million_without_exponents() -> None:
 
 
 RATES = st.decimals(min_value=0, max_value=Decimal("0.001"), places=15)
+RATE_TABLES = st.dictionaries(st.sampled_from(BILLED_BUCKETS), RATES)
 PRICES = st.builds(
     Price,
     st.just("b"),
-    st.dictionaries(st.sampled_from(BILLED_BUCKETS), RATES),
+    RATE_TABLES,
     usd_per_call=st.none() | st.decimals(min_value=0, max_value=10, places=9),
-    max_prompt_tokens=st.none() | st.integers(min_value=0, max_value=3 * 10**6),
+    steps=st.lists(st.integers(min_value=0, max_value=3 * 10**6), max_size=2, unique=True).flatmap(
+        lambda sizes: st.tuples(*(st.builds(Step, st.just(size), RATE_TABLES) for size in sorted(sizes)))
+    ),
+    text_cache_only=st.booleans(),
 )
 COUNTS = st.none() | st.integers(min_value=0, max_value=10**6)
 USAGES = st.builds(Usage, **dict.fromkeys(BILLED_BUCKETS, COUNTS))

@@ -92,7 +92,7 @@ def test_the_order_of_fields_is_the_format() -> None:
         "hold_nano",
         "Attempt": "index target provider end started_us status error duration_ms usage usage_basis tokenizer "
         "raw_usage cost_nano cost_at_least_nano provider_cost_nano unpriced_because price_book upstream_request_id "
-        "charges",
+        "charges price_conditions",
     }
     rest = [" ".join(field.name for field in fields(of)) for of in (Usage, Charge, Timings, CallRecord)]
     assert rest == [

@@ -150,9 +150,21 @@ def test_a_stated_cost_is_read_from_its_text(text: str, nano: int | None) -> Non
     assert stated(orjson.loads(source)["usage"], source).cost_nano == nano
 
 
-def test_audio_seconds_cannot_be_priced_by_tokens() -> None:
+def test_what_is_billed_beside_the_tokens_is_told_by_its_name() -> None:
     source = b'{"usage":{"prompt_tokens":9,"completion_tokens":1,"prompt_audio_seconds":4}}'
-    assert stated(orjson.loads(source)["usage"], source).unpriceable == "prompt_audio_seconds"
+    assert stated(orjson.loads(source)["usage"], source).metered == (("audio_seconds", 4),)
+    source = b'{"usage":{"prompt_tokens":9,"citation_tokens":3,"prompt_audio_seconds":0.5,"num_search_queries":2}}'
+    said = stated(orjson.loads(source)["usage"], source)
+    assert said.metered == (("audio_seconds", None), ("citation_tokens", 3))
+    assert said.usage.web_searches == 2
+
+
+def test_perplexity_s_search_and_cost() -> None:
+    source = (
+        b'{"usage":{"prompt_tokens":9,"search_context_size":"low","cost":{"request_cost":0.006,"total_cost":0.0126}}}'
+    )
+    said = stated(orjson.loads(source)["usage"], source)
+    assert (said.search_context, said.cost_nano) == ("low", 12_600_000)
 
 
 def test_the_provider_s_own_object_is_kept() -> None:
