@@ -30,6 +30,8 @@ class End(StrEnum):
     CUT_BY_UPSTREAM = "cut_by_upstream"
     INTERRUPTED = "interrupted"
 
+    __hash__ = str.__hash__  # an enumeration's own is many times slower, and this is a key everywhere
+
 
 @value
 class Timings:

@@ -18,6 +18,8 @@ class Basis(StrEnum):
     ESTIMATED = "estimated"
     NONE = "none"
 
+    __hash__ = str.__hash__  # an enumeration's own is many times slower, and this is a key everywhere
+
 
 _STRENGTH = {Basis.PROVIDER: 0, Basis.ESTIMATED: 1, Basis.NONE: 2}
 

@@ -22,7 +22,7 @@ from gateway.telemetry.scrub import Scrubber
 
 Render = Callable[[EventDict], bytes]
 
-_JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_ONE_LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 _OURS = logging.getLogger("gateway")
 _WORTH_A_LOOK = frozenset({End.REFUSED, End.FAILED, End.CUT_BY_UPSTREAM, End.CUT_BY_BUDGET, End.INTERRUPTED})
@@ -135,7 +135,10 @@ def configure(format: str = "json", *, secrets: tuple[Secret, ...] = (), stream:
 
 def as_json(event: EventDict) -> bytes:
     """One JSON object and a newline. What JSON has no word for is told by its `str`."""
-    return orjson.dumps(event, str, _JSON_OPTIONS)
+    try:
+        return orjson.dumps(event, str, _ONE_LINE)
+    except TypeError:  # a name that is no text, deep inside; told so only where it is needed, as it costs every line
+        return orjson.dumps(event, str, _ONE_LINE | orjson.OPT_NON_STR_KEYS)
 
 
 class _Console:

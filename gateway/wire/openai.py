@@ -24,6 +24,8 @@ class Endpoint(StrEnum):
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
 
+    __hash__ = str.__hash__  # an enumeration's own is many times slower
+
 
 @value
 class Asked:
