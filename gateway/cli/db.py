@@ -81,10 +81,9 @@ def restore(
 ) -> None:
     """Put a copy in the place of the database; stop the server before."""
     from gateway.storage import engine
-    from gateway.storage.address import sqlite_path
 
     url = read_settings(config).database.url
-    path = sqlite_path(url)
+    path = engine.file_of(url)
     if path.exists() and not yes:
         if not sys.stdin.isatty():
             raise Fault(Kind.CONFLICT, f"there is a database at {path}", hint="add --yes to replace it")

@@ -14,11 +14,14 @@ import orjson
 from gateway.core.calls import CallRecord
 from gateway.core.usage import BUCKETS
 from gateway.storage.bulk import Values
-from gateway.storage.tables import TIMINGS, calls
+from gateway.storage.tables import DIMENSIONS, TIMINGS, calls
 
 CALL_COLUMNS = tuple(column.name for column in calls.c if column.name != "seq")
 # Avoided, reserve, held: no cache and no hold of this version makes them anything else.
 _NO_SUCH_MONEY = (0, 0, 0)
+
+_LONGEST = 360
+"""Bytes; seven such texts stay below the 2,704 of an entry of an index."""
 
 _buckets = attrgetter(*BUCKETS)
 _timings = attrgetter(*TIMINGS)
@@ -56,7 +59,7 @@ def call_row(record: CallRecord) -> Values:
         facts.model,
         record.target,
         record.provider,
-        int(facts.stream),
+        facts.stream,
         str(record.end),
         record.status,
         record.error,
@@ -130,9 +133,25 @@ def rows_of(records: Sequence[CallRecord]) -> LedgerRows:
 
 
 def mended(rows: LedgerRows) -> LedgerRows:
-    """The same rows with lone surrogates, which JSON can carry and SQL cannot, as question marks."""
-    return LedgerRows(*(list(map(_mended_row, table)) for table in (rows.calls, rows.attempts, rows.charges)))
+    """The same rows in a form that a database takes that refused them.
+
+    What JSON can carry and SQL cannot, lone surrogates everywhere and NUL in PostgreSQL, becomes a question mark. The
+    texts that calls are summed by are cut to what fits into an index of PostgreSQL together.
+    """
+    shortened = [_shortened(row) for row in rows.calls]
+    return LedgerRows(*(list(map(_mended_row, table)) for table in (shortened, rows.attempts, rows.charges)))
 
 
 def _mended_row(row: Values) -> Values:
-    return tuple(value.encode(errors="replace").decode() if isinstance(value, str) else value for value in row)
+    return tuple(
+        value.encode(errors="replace").decode().replace("\0", "?") if isinstance(value, str) else value for value in row
+    )
+
+
+def _shortened(row: Values) -> Values:
+    return tuple(
+        value.encode(errors="replace")[:_LONGEST].decode(errors="ignore")
+        if name in DIMENSIONS and isinstance(value, str)
+        else value
+        for name, value in zip(CALL_COLUMNS, row, strict=True)
+    )

@@ -1,7 +1,6 @@
 """The database: sessions that read and write, errors that say what is wrong, a time limit."""
 
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from sqlalchemy import insert, select, text
 from gateway.core.errors import Fault, Kind
 from gateway.storage.engine import Database
 from gateway.storage.tables import revisions
-from tests.databases import new_database, opened, url_of
+from tests.databases import Operator, new_database, opened, url_of
 
 NOTE = insert(revisions).values(noun="notes", number=1)
 COUNT = select(revisions.c.number).where(revisions.c.noun == "notes")
@@ -28,8 +27,8 @@ async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_written_can_be_read(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path)) as db:
+async def test_what_is_written_can_be_read(database_url: str) -> None:
+    async with opened(database_url) as db:
         async with db.write() as session:
             assert await session.run(NOTE) == 1
         async with db.read() as session:
@@ -37,8 +36,8 @@ async def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path)) as db:
+async def test_a_block_that_raises_leaves_nothing(database_url: str) -> None:
+    async with opened(database_url) as db:
         with suppress(ZeroDivisionError):
             async with db.write() as session:
                 await session.run(NOTE)
@@ -48,8 +47,8 @@ async def test_a_block_that_raises_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_read_session_cannot_write(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path)) as db:
+async def test_a_read_session_cannot_write(database_url: str) -> None:
+    async with opened(database_url) as db:
         with pytest.raises(Fault) as refusal:
             async with db.read() as session:
                 await session.scalar(NOTE)
@@ -57,8 +56,8 @@ async def test_a_read_session_cannot_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_read_session_sees_one_state(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path)) as db, db.read() as reader:
+async def test_a_read_session_sees_one_state(database_url: str) -> None:
+    async with opened(database_url) as db, db.read() as reader:
         assert await reader.scalar(COUNT) is None
         async with db.write() as writer:
             await writer.run(NOTE)
@@ -66,8 +65,8 @@ async def test_a_read_session_sees_one_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_read_only_database_refuses_to_write(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path), read_only=True) as db:
+async def test_a_read_only_database_refuses_to_write(database_url: str) -> None:
+    async with opened(database_url, read_only=True) as db:
         with pytest.raises(Fault) as refusal:
             async with db.write():
                 pass
@@ -83,10 +82,10 @@ async def test_connections_are_set_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_query_stops_at_its_time_limit(tmp_path: Path) -> None:
+async def test_a_query_stops_at_its_time_limit(database_url: str) -> None:
     """Known fault 84: reports cannot starve traffic."""
     endless = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
-    async with opened(new_database(tmp_path)) as db:
+    async with opened(database_url) as db:
         with pytest.raises(Fault) as refusal:
             async with db.read(time_limit=0.05) as session:
                 await session.scalar(endless)
@@ -108,12 +107,11 @@ async def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
-async def test_long_answers_come_in_chunks(tmp_path: Path) -> None:
-    async with opened(new_database(tmp_path)) as db:
-        with closing(sqlite3.connect(db.path)) as other, other:
-            other.executemany("INSERT INTO revisions VALUES (?, 1)", [(str(noun),) for noun in range(25)])
-        async with db.read() as session:
-            sizes = [len(rows) async for rows in session.chunks(select(revisions), size=10)]
+async def test_long_answers_come_in_chunks(db: Database, sql: Operator) -> None:
+    for noun in range(25):
+        sql.run("INSERT INTO revisions VALUES (:noun, 1)", noun=str(noun))
+    async with db.read() as session:
+        sizes = [len(rows) async for rows in session.chunks(select(revisions), size=10)]
     assert sizes == [10, 10, 5]
 
 
