@@ -67,10 +67,10 @@ class PostgresServer:
             sleep(0.01)
 
     def stop(self) -> None:
-        """At once: whoever is connected is cut off."""
+        """At once, but what is committed stays: whoever is connected is cut off."""
         if self._program is None:
             return
-        self._program.send_signal(signal.SIGQUIT)
+        self._program.send_signal(signal.SIGINT)
         self._program.wait(PATIENCE)
         self._program = None
 

@@ -100,7 +100,6 @@ def _copy_text(table: Table, columns: tuple[str, ...]) -> str:
 _SPECIAL = str.maketrans({"\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"})
 _WRITTEN: dict[type, Callable[..., str]] = {
     type(None): lambda _: "\\N",
-    bool: lambda value: "t" if value else "f",
     int: str,
     float: repr,
     str: lambda value: value if value.isprintable() and "\\" not in value else value.translate(_SPECIAL),

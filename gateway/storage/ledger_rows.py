@@ -59,7 +59,7 @@ def call_row(record: CallRecord) -> Values:
         facts.model,
         record.target,
         record.provider,
-        facts.stream,
+        int(facts.stream),
         str(record.end),
         record.status,
         record.error,

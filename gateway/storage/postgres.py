@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 _SEAT = int.from_bytes(b"tollkeep")
 """The number of the writers' lock; it is known in one database only."""
-_PATIENCE = "5s"
-"""How long a writer waits for the one before it."""
+PATIENCE = 5.0
+"""Seconds that a writer waits for the one before it."""
 _ABANDONED = "30s"
 """After how long of silence the server ends the transaction of a writer whose host is gone."""
 
 _CONNECTION = {
     "application_name": "tollkeeper",
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     # A host that is gone without a word is noticed within half a minute, not within two hours.
     "keepalives_idle": 10,
@@ -44,7 +45,7 @@ _take_seat = text("SELECT pg_advisory_xact_lock(:seat)").bindparams(seat=_SEAT)
 _limit_waits = text(
     "SELECT set_config('lock_timeout', :patience, true),"
     " set_config('idle_in_transaction_session_timeout', :abandoned, true)"
-).bindparams(patience=_PATIENCE, abandoned=_ABANDONED)
+).bindparams(bindparam("patience"), abandoned=_ABANDONED)
 _limit_time = text("SELECT set_config('statement_timeout', :limit, true)").bindparams(bindparam("limit"))
 
 
@@ -53,11 +54,12 @@ class PostgresBackend:
 
     dialect: Final = "postgresql"
 
-    def __init__(self, address: PostgresDatabase) -> None:
+    def __init__(self, address: PostgresDatabase, patience: float = PATIENCE) -> None:
         """Raises `Fault` (unavailable) if the driver is not installed."""
         _require_driver()
         self.place = str(address)
         self._url = address.url
+        self._patience = patience
         self._connection = {name: value for name, value in _CONNECTION.items() if name not in address.url.query}
 
     def readers(self) -> AsyncEngine:
@@ -95,7 +97,7 @@ class PostgresBackend:
         """The server says itself when a database is gone."""
 
     async def begin_writing(self, connection: AsyncConnection) -> None:
-        await connection.execute(_limit_waits)
+        await connection.execute(_limit_waits, {"patience": f"{self._patience:g}s"})
         await connection.execute(_take_seat)
 
     @asynccontextmanager
@@ -130,7 +132,8 @@ class PostgresBackend:
             return Fault(Kind.UNAVAILABLE, f"{self.place} cannot be used: {error}")
         cause = " ".join(str(error.orig).split())
         if _state(error) == "55P03":
-            return Fault(Kind.UNAVAILABLE, f"{self.place} has been written by another process for {_PATIENCE}")
+            message = f"{self.place} has been held by another writer for {self._patience:g} seconds"
+            return Fault(Kind.UNAVAILABLE, message)
         if self.refuses(error):
             return Fault(Kind.INVALID, f"{self.place} does not take a value: {cause}")
         return Fault(Kind.UNAVAILABLE, f"{self.place} cannot be used: {cause}")

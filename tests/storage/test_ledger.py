@@ -1,5 +1,6 @@
 """The ledger: every call once, with its sums and the journal's mark, in one transaction."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -16,7 +17,7 @@ from gateway.storage.engine import Database
 from gateway.storage.journal import Mark
 from gateway.storage.ledger import Ledger
 from gateway.storage.reports import Reports
-from tests.databases import Operator
+from tests.databases import Operator, opened
 from tests.storage.calls import START_US, a_call, an_attempt, call_id, with_facts
 
 NOW = START_US + 1
@@ -143,6 +144,52 @@ async def test_a_dead_letter_that_cannot_be_written_stops_the_batch(
         await ledger.append("j", [a_call(1), a_call(2, attempts=[monstrous])], Mark(1, 10))
     assert failure.value.kind is Kind.UNAVAILABLE
     assert sql.count("calls") == sql.count("journal_marks") == 0
+
+
+@pytest.mark.anyio
+async def test_several_writers_at_once_lose_nothing(database_url: str, sql: Operator, tmp_path: Path) -> None:
+    """Known fault 54: deadlocks lost increments; here writers of the same sums follow one another."""
+    teams = ["blue", "green", "red"]
+
+    async def write(writer: int) -> int:
+        async with opened(database_url) as db:
+            ledger = Ledger(db, DeadLetters(tmp_path / "journal"))
+            new = 0
+            for batch in range(8):
+                first = (writer * 8 + batch) * 10
+                # Each writer meets the same sums in an order of its own.
+                records = [with_facts(a_call(first + n), team=teams[(n + writer) % 3]) for n in range(9)]
+                new += await ledger.append(f"j{writer}", [*records, a_call(10_000 + batch)], Mark(1, batch))
+            return new
+
+    assert sum(await asyncio.gather(*map(write, range(4)))) == 4 * 8 * 9 + 8
+    assert sql.count("calls") == 4 * 8 * 9 + 8
+    summed = "SELECT team, sum(calls), sum(cost_nano) FROM rollups_hourly GROUP BY team ORDER BY team"
+    counted = "SELECT team, count(*), sum(cost_nano) FROM calls GROUP BY team ORDER BY team"
+    assert sql.rows(summed) == sql.rows(counted)
+    assert sql.rows("SELECT journal, segment FROM journal_marks ORDER BY journal") == [(f"j{n}", 1) for n in range(4)]
+
+
+@pytest.mark.anyio
+async def test_who_follows_along_misses_no_writer(database_url: str, tmp_path: Path) -> None:
+    """Numbers are given in the order in which rows become visible, however many give them."""
+    seen: list[str] = []
+
+    async def write(writer: int) -> None:
+        async with opened(database_url) as db:
+            for batch in range(10):
+                records = [a_call(writer * 100 + batch * 10 + n) for n in range(5)]
+                await Ledger(db, DeadLetters(tmp_path / "journal")).append(f"j{writer}", records, Mark(1, batch))
+
+    async with opened(database_url) as db, asyncio.TaskGroup() as writers, asyncio.timeout(30):
+        for writer in range(3):
+            writers.create_task(write(writer))
+        seq = 0
+        while len(seen) < 150:
+            for call in await Reports(db).calls_after(seq):
+                seen.append(call.facts.id)
+                seq = call.seq
+    assert len(set(seen)) == 150
 
 
 @pytest.mark.anyio
