@@ -16,7 +16,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.storage.address import PostgresDatabase, address_of
 from gateway.storage.backends import backend_of
 from gateway.storage.dead_letters import DeadLetters
-from gateway.storage.engine import Database, current, exists, upgrade
+from gateway.storage.engine import Database, current, differences, exists, upgrade
 from gateway.storage.journal import Mark
 from gateway.storage.keys import KeyRepository
 from gateway.storage.ledger import Ledger
@@ -127,6 +127,20 @@ async def test_a_server_that_comes_back_is_used_again() -> None:
                 assert await session.run(revisions.update().values(number=2)) == 1
 
 
+@pytest.mark.anyio
+async def test_a_schema_of_its_own_is_enough(url: str) -> None:
+    with operator(url) as sql:
+        sql.run("CREATE SCHEMA apart")
+    apart = f"{url}?options=-csearch_path%3Dapart"
+    assert not exists(apart)
+    upgrade(apart)
+    assert differences(apart) == []
+    async with opened(apart) as db, db.write() as session:
+        await session.run(NOTE)
+    with operator(url) as sql:
+        assert (sql.count("apart.revisions"), sql.count("public.revisions")) == (1, 0)
+
+
 # --- writers ----------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +222,7 @@ async def test_a_name_longer_than_an_index_takes_is_cut(books: Database, tmp_pat
     assert await ledger.append("j", [a_call(1), odd, a_call(3)], Mark(1, 10)) == 3
     stored = await Reports(books).call(call_id(2))
     assert stored is not None
-    assert stored.facts.model == stored.target == noise[:120]
+    assert stored.facts.model == stored.target == noise[:123]
     assert stored.attempts[0].target == noise
     totals = (await Reports(books).usage(["model"], START_US, START_US + 3_600_000_000)).totals
     assert totals.calls == 3
