@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.core.errors import Fault
+from gateway.core.errors import Fault, Kind
 from gateway.storage.address import DialectName, SqliteFile, address_of
 from gateway.storage.bulk import BulkStatement
 from gateway.storage.sqlite import SqliteBackend
@@ -72,6 +72,9 @@ def backend_of(url: str) -> Backend:
     address = address_of(url)
     if isinstance(address, SqliteFile):
         return SqliteBackend(address)
-    from gateway.storage.postgres import PostgresBackend  # here: most databases are files
-
+    try:
+        from gateway.storage.postgres import PostgresBackend
+    except ImportError as error:
+        message = f"PostgreSQL needs the driver psycopg, which cannot be loaded: {error}"
+        raise Fault(Kind.UNAVAILABLE, message, hint="install it: pip install 'tollkeeper[postgres]'") from None
     return PostgresBackend(address)

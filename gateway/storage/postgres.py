@@ -2,13 +2,14 @@
 
 The seat is an advisory lock, held to the end of each writing transaction. So writers follow one another as they do on
 SQLite: nobody deadlocks, no sum is overwritten, and rows are numbered in the order in which they become visible.
-The driver, psycopg, is an extra and imported when a database of this kind is opened.
+The driver, psycopg, is an extra: nothing but `backends` imports this module, and that only when it has to.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, bindparam, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -17,9 +18,6 @@ from sqlalchemy.pool import NullPool
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import PostgresDatabase
 from gateway.storage.bulk import BulkStatement
-
-if TYPE_CHECKING:
-    pass
 
 _SEAT = int.from_bytes(b"tollkeep")
 """The number of the writers' lock; it is known in one database only."""
@@ -55,8 +53,6 @@ class PostgresBackend:
     dialect: Final = "postgresql"
 
     def __init__(self, address: PostgresDatabase, patience: float = PATIENCE) -> None:
-        """Raises `Fault` (unavailable) if the driver is not installed."""
-        _require_driver()
         self.place = str(address)
         self._url = address.url
         self._patience = patience
@@ -125,7 +121,7 @@ class PostgresBackend:
             return isinstance(error, ValueError | TypeError | OverflowError)
         state = _state(error)
         # Without a state it is the driver that refuses: a NUL in a text, a value of a type that it does not know.
-        return state[:2] in _REFUSALS if state else _is_value_error(error.orig)
+        return state[:2] in _REFUSALS if state else isinstance(error.orig, psycopg.DataError | psycopg.ProgrammingError)
 
     def fault(self, error: SQLAlchemyError) -> Fault:
         if not isinstance(error, DBAPIError):
@@ -153,30 +149,16 @@ class PostgresBackend:
 
 async def _copy(connection: AsyncConnection, statement: str, data: bytes) -> None:
     """Rows into a table in one go; what the driver raises leaves as SQLAlchemy would have wrapped it."""
-    import psycopg
-
     driver: psycopg.AsyncConnection[Any] | None = (await connection.get_raw_connection()).driver_connection
     assert driver is not None
     try:
         async with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             await copy.write(data)
     except psycopg.Error as error:
+        if driver.closed:
+            await connection.invalidate(error)
         raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 def _state(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
-
-
-def _is_value_error(error: BaseException | None) -> bool:
-    import psycopg
-
-    return isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
-
-
-def _require_driver() -> None:
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        message = f"PostgreSQL needs the driver psycopg, which cannot be loaded: {error}"
-        raise Fault(Kind.UNAVAILABLE, message, hint="install it: pip install 'tollkeeper[postgres]'") from None

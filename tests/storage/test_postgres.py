@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import PostgresDatabase, address_of
 from gateway.storage.backends import backend_of
+from gateway.storage.bulk import BulkInsert
 from gateway.storage.dead_letters import DeadLetters
-from gateway.storage.engine import Database, current, differences, exists, upgrade
+from gateway.storage.engine import Database, WriteSession, current, differences, exists, upgrade
 from gateway.storage.journal import Mark
 from gateway.storage.keys import KeyRepository
 from gateway.storage.ledger import Ledger
@@ -172,17 +173,50 @@ async def test_a_writer_does_not_wait_for_ever(url: str) -> None:
         pass
 
 
+async def a_note(session: WriteSession) -> None:
+    await session.run(NOTE)
+
+
+async def a_copy(session: WriteSession) -> None:
+    async with session.savepoint():
+        await session.run_bulk(BulkInsert(revisions, revisions.c.keys()).of([("more notes", 1)], session.dialect))
+
+
 @pytest.mark.anyio
-async def test_a_writer_whose_connection_is_cut_leaves_nothing(books: Database, url: str) -> None:
-    with operator(url) as sql, pytest.raises(Fault) as failure:
+@pytest.mark.parametrize("change", [a_note, a_copy])
+async def test_a_writer_whose_connection_is_cut_leaves_nothing(
+    books: Database, url: str, change: Callable[[WriteSession], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with operator(url) as sql:
+        with pytest.raises(Fault) as failure:
+            async with books.write() as session:
+                await session.run(NOTE)
+                mine = await session.scalar(text("SELECT pg_backend_pid()"))
+                sql.run("SELECT pg_terminate_backend(:pid, 5000)", pid=mine)
+                await change(session)
+        assert failure.value.kind is Kind.UNAVAILABLE
+        assert sql.count("revisions") == 0
         async with books.write() as session:
-            await session.run(NOTE)
-            mine = await session.scalar(text("SELECT pg_backend_pid()"))
-            sql.run("SELECT pg_terminate_backend(:pid, 5000)", pid=mine)
-            await session.run(NOTE)
-    assert failure.value.kind is Kind.UNAVAILABLE
-    async with books.write() as session:
-        assert await session.run(NOTE) == 1
+            assert await session.run(NOTE) == 1
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.anyio
+async def test_a_process_takes_five_connections_at_most(books: Database, url: str) -> None:
+    """Known fault 58: pools of many processes fill a server long before it has work to do."""
+
+    async def read() -> None:
+        async with books.read() as session:
+            await session.scalar(text("SELECT pg_sleep(0.02)"))
+
+    async def write() -> None:
+        async with books.write() as session:
+            await session.scalar(text("SELECT pg_sleep(0.02)"))
+
+    await asyncio.gather(*(read() for _ in range(12)), *(write() for _ in range(3)))
+    with operator(url) as sql:
+        ours = "application_name = 'tollkeeper' AND datname = current_database()"
+        assert sql.one(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}") == 5  # noqa: S608 (a text of this line)
 
 
 @pytest.mark.anyio
