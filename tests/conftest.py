@@ -1,10 +1,15 @@
-"""What every test may use: the event loop of the async ones, free ports, and patience with a limit."""
+"""What every test may use: the event loop of the async ones, free ports, a database of each kind."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from gateway.storage.engine import Database
+from tests.databases import KINDS, Operator, new_database, new_postgres, opened, operator
+from tests.postgres_server import PostgresServer, running
 
 settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -26,3 +31,34 @@ def free_port() -> Callable[[], int]:
             return port
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for all tests of a run, each in a database of its own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new, empty database: every test that asks for one runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield new_database(tmp_path)
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with new_postgres(server) as url:
+        yield url
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    async with opened(database_url) as db:
+        yield db
+
+
+@pytest.fixture
+def sql(database_url: str) -> Iterator[Operator]:
+    """A connection of nobody's in particular."""
+    with operator(database_url) as connection:
+        yield connection

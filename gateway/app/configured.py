@@ -6,7 +6,7 @@ Secrets are looked up here, once, at start. Opens nothing.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from gateway.control.dependencies import DeclaredKey
 from gateway.control.minting import shown_prefix
@@ -82,6 +82,14 @@ def authoriser_of(one: Configured) -> Callable[[Secret | None], list[tuple[str, 
 
 def provider_keys(configured: Mapping[str, Configured]) -> list[Secret]:
     return [one.api_key for one in configured.values() if one.api_key is not None]
+
+
+def database_secrets(settings: Settings) -> list[Secret]:
+    """The password in the database's address, as it is written there and as it is meant."""
+    parts = urlsplit(settings.database.url)
+    queried = [value for name, value in parse_qsl(parts.query) if "password" in name]
+    written = [parts.password, unquote(parts.password)] if parts.password else []
+    return [Secret(text) for text in (*written, *queried)]
 
 
 def aliases_of(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Alias]:

@@ -16,6 +16,7 @@ from gateway.app.configured import (
     aliases_of,
     authoriser_of,
     configured_providers,
+    database_secrets,
     declared_keys,
     file_prices,
     provider_keys,
@@ -103,7 +104,7 @@ class Gateway:
         self.providers = {name: one.provider for name, one in configured.items()}
         self.admin_token = admin_token(settings.server.data, environ)
         self.declared, declared_secrets = declared_keys(settings, environ)
-        secrets = (self.admin_token, *declared_secrets, *provider_keys(configured))
+        secrets = (self.admin_token, *declared_secrets, *provider_keys(configured), *database_secrets(settings))
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(

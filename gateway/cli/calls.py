@@ -182,11 +182,10 @@ async def _until_made(config: Path | None) -> None:
     """Wait for the first `serve`, whose calls are the ones to follow."""
     import asyncio
 
-    from gateway.storage.address import sqlite_path
-    from gateway.storage.engine import current
+    from gateway.storage.engine import current, exists
 
     url = read_settings(config).database.url
-    if sqlite_path(url).exists():
+    if exists(url):
         return
     print("There is no database yet: waiting for `tollkeeper serve`.", file=sys.stderr)
     while current(url) is None:  # noqa: ASYNC110 - another process makes it

@@ -66,7 +66,10 @@ def backup(
     to: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the copy; must not exist yet.")],
     config: Config = None,
 ) -> None:
-    """Copy the database to a file, while the server runs or not."""
+    """Copy the database to a file, while the server runs or not.
+
+    For PostgreSQL use its own pg_dump.
+    """
     from gateway.storage import engine
 
     run(engine.backup(read_settings(config).database.url, to))
@@ -79,12 +82,14 @@ def restore(
     yes: Annotated[bool, typer.Option("--yes", help="Replace an existing database without asking.")] = False,
     config: Config = None,
 ) -> None:
-    """Put a copy in the place of the database; stop the server before."""
+    """Put a copy in the place of the database; stop the server before.
+
+    For PostgreSQL use its own pg_restore.
+    """
     from gateway.storage import engine
-    from gateway.storage.address import sqlite_path
 
     url = read_settings(config).database.url
-    path = sqlite_path(url)
+    path = engine.file_of(url)
     if path.exists() and not yes:
         if not sys.stdin.isatty():
             raise Fault(Kind.CONFLICT, f"there is a database at {path}", hint="add --yes to replace it")

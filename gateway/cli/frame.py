@@ -130,11 +130,10 @@ def _present(settings: "Settings", *, make: bool) -> Iterator[str]:
     """The address of a database that is there: the one of the settings, else an empty one that goes with the block."""
     from tempfile import TemporaryDirectory
 
-    from gateway.storage.address import sqlite_path
-    from gateway.storage.engine import upgrade
+    from gateway.storage.engine import exists, upgrade
 
     url = settings.database.url
-    if sqlite_path(url).exists():
+    if exists(url):
         yield url
     elif make:
         make_data_folder(settings)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gateway.core.errors import Fault
+
 logger = logging.getLogger(__name__)
 
 Job: TypeAlias = Callable[[asyncio.Event], Awaitable[None]]
@@ -42,11 +44,24 @@ class Scheduler:
         self._stats[name] = JobStats()
 
     def every(self, name: str, seconds: float, action: Callable[[], Awaitable[object]]) -> None:
-        """A job that does one thing again and again, at once and then every so many seconds."""
+        """A job that does one thing again and again, at once and then every so many seconds.
+
+        A `Fault` (the database is away) is a state, told when it begins and when it ends, and no crash.
+        """
 
         async def repeat(stopping: asyncio.Event) -> None:
+            failing = False
             while not stopping.is_set():
-                await action()
+                try:
+                    await action()
+                except Fault as fault:
+                    if not failing:
+                        logger.warning("the job %s cannot do its work: %s", name, fault.message)
+                    failing = True
+                else:
+                    if failing:
+                        logger.info("the job %s works again", name)
+                    failing = False
                 await wait(stopping, seconds)
 
         self.add(name, repeat)

@@ -6,7 +6,7 @@ Knows their form only. Nothing is resolved or connected to, and a message repeat
 import ipaddress
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from gateway.settings.problems import Origin, Wrong
 from gateway.settings.rules import quoted, scalar, text_of
@@ -16,7 +16,8 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9]
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 """Visible ASCII without the backslash, which some clients take for a slash."""
 _SQLITE = "sqlite+aiosqlite:///"
-_FORM = f"write {_SQLITE}/FOLDER/tollkeeper.db"
+_POSTGRES = "postgresql+psycopg://"
+_FORM = f"write {_SQLITE}/FOLDER/tollkeeper.db or {_POSTGRES}USER@HOST/NAME"
 
 
 def _split(text: str, hint: str) -> SplitResult:
@@ -66,15 +67,43 @@ def sqlite_address(folder: Path) -> str:
 
 
 def _database(text: str, origin: Origin) -> str:
-    scheme = text.partition(":")[0].lower()
-    if scheme.partition("+")[0] in ("postgresql", "postgres"):
-        raise Wrong("PostgreSQL is not in this version", _FORM)
+    if text.startswith(_POSTGRES):
+        return _postgres(text)
     if not text.startswith(_SQLITE):
-        raise Wrong("is not the address of a database file", _FORM)
+        raise Wrong("is not the address of a database", _FORM)
     name = text.removeprefix(_SQLITE)
     if name in ("", ":memory:") or "?" in name:
         raise Wrong("must name a file and nothing else", _FORM)
     return f"{_SQLITE}{origin.absolute(name)}"
+
+
+def _postgres(text: str) -> str:
+    parts = _split_postgres(text)
+    if not parts.path.strip("/") or parts.path.count("/") > 1 or parts.fragment:
+        raise Wrong("must name one database after the host", _FORM)
+    return text
+
+
+def _split_postgres(text: str) -> SplitResult:
+    wrong = Wrong("is not an address of PostgreSQL", f"{_FORM}; in a name or password write %40 for @, %2F for /")
+    try:
+        parts = urlsplit(text)
+        sound = parts.port is None or parts.port > 0
+    except ValueError:
+        raise wrong from None
+    if not sound or not _PLAIN.fullmatch(text):
+        raise wrong
+    return parts
+
+
+def check_no_password(text: str) -> None:
+    """Raises `Wrong` for a database address that was written where all can read it and holds a password."""
+    if not text.startswith("postgresql"):
+        return
+    parts = _split_postgres(text)
+    if parts.password is not None or any("password" in name for name, _ in parse_qsl(parts.query)):
+        hint = "put the whole address where a secret is kept, and write `env:NAME` or `file:PATH`"
+        raise Wrong("holds a password", hint)
 
 
 base_url = scalar("http(s) address", check_base_url)
@@ -82,6 +111,7 @@ web_origin = scalar("origin", _origin)
 host = scalar("address or name", _host)
 
 database: Rule[str] = Rule(
-    f"`{_SQLITE}PATH`, or a reference to it", lambda node, _: _database(text_of(node, "an address"), node.origin)
+    f"`{_SQLITE}PATH`, `{_POSTGRES}USER@HOST/NAME`, or a reference to it",
+    lambda node, _: _database(text_of(node, "an address"), node.origin),
 )
-"""The address of an SQLite file, its path made absolute."""
+"""The address of an SQLite file, its path made absolute, or of a PostgreSQL database."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.settings.addresses import check_no_password
 from gateway.settings.checks import check
 from gateway.settings.defaults import fill_in
 from gateway.settings.environment import CONFIG, overlay, providers_from_environment
@@ -47,9 +48,10 @@ def _followed(tree: Node, environ: Mapping[str, str], report: Report) -> Node:
     section, node = tree.below("database"), tree.below("database", "url")
     if section is None or node is None or not isinstance(node.content, str) or not isinstance(section.content, Mapping):
         return tree
-    if not node.content.startswith(("env:", "file:")):
-        return tree
     try:
+        if not node.content.startswith(("env:", "file:")):
+            check_no_password(node.content)
+            return tree
         text = parse_reference(node.content, node.path, node.origin).resolve(environ)
     except Wrong as wrong:
         report.add(node.path, node.origin, wrong.message, wrong.hint)

@@ -70,6 +70,7 @@ class DatabaseSettings(Section):
         "The database.",
         Default.FILLED_IN,
         shown="`tollkeeper.db` in `server.data`",
+        secret=True,
     )
     journal: Path = setting(
         rules.path,

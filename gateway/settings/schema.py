@@ -69,16 +69,17 @@ def setting(
     *,
     shown: str | None = None,
     takes_others: bool = False,
+    secret: bool = False,
 ) -> Any:
-    """A field of a section. `{}` and `[]` are the defaults of sections and lists."""
+    """A field of a section. `{}` and `[]` are the defaults of sections and lists; a secret is not shown by `repr`."""
     metadata = {"setting": Setting(rule, sentence, default, shown, takes_others)}
     if default is None:
-        return field(default=None, metadata=metadata)
+        return field(default=None, metadata=metadata, repr=not secret)
     if isinstance(default, Default):
-        return field(metadata=metadata)
+        return field(metadata=metadata, repr=not secret)
     content: Content = {} if default == "{}" else () if default == "[]" else default
     node = Node((), Origin("default", None, Path()), content)
-    return field(default_factory=lambda: rule.read(node, Report()), metadata=metadata)
+    return field(default_factory=lambda: rule.read(node, Report()), metadata=metadata, repr=not secret)
 
 
 def settings_of(section: type[Section]) -> dict[str, Setting]:

@@ -1,4 +1,4 @@
-"""Copies of a whole database: taken while it is in use, put back while it is not."""
+"""Copies of a whole SQLite database: taken while it is in use, put back while it is not."""
 
 import asyncio
 import os
@@ -8,28 +8,38 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gateway.core.errors import Fault, Kind
-from gateway.storage.address import sqlite_path
+from gateway.storage.address import SqliteFile, address_of
 from gateway.storage.migrate import known_revisions
 
 _PATIENCE = 0.2
 """Seconds to wait for whoever has the database open, before a restore gives up."""
 
 
+def file_of(url: str) -> Path:
+    """The file that a backup copies. Raises `Fault`: unsupported for PostgreSQL, which has better tools of its own."""
+    address = address_of(url)
+    if isinstance(address, SqliteFile):
+        return address.path
+    message = f"{address} is not copied by Tollkeeper"
+    raise Fault(Kind.UNSUPPORTED, message, hint="use PostgreSQL's own pg_dump and pg_restore")
+
+
 async def backup(url: str, to: Path) -> None:
     """Copy the database to a new file, mode 0600, without stopping anybody.
 
-    Raises `Fault`: not found without a database, conflict if the file exists, unavailable if the copy fails.
+    Raises `Fault`: not found without a database, conflict if the file exists, unavailable if the copy fails,
+    unsupported for PostgreSQL.
     """
-    await asyncio.to_thread(_backup, sqlite_path(url), to)
+    await asyncio.to_thread(_backup, file_of(url), to)
 
 
 def restore(url: str, source: Path) -> None:
     """Replace the database by a backup, in one transaction. A later `upgrade` brings it to our revision.
 
     Raises `Fault`: not found without the file, invalid if it is no sound database of a revision that we know,
-    conflict while anything else has the database open.
+    conflict while anything else has the database open, unsupported for PostgreSQL.
     """
-    path = sqlite_path(url)
+    path = file_of(url)
     if not source.is_file():
         raise Fault(Kind.NOT_FOUND, f"there is no file {source}")
     path.parent.mkdir(parents=True, exist_ok=True)

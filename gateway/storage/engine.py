@@ -5,34 +5,43 @@ Owns connections, their settings and the border where the SQL library's errors b
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
-from sqlalchemy import Executable, Row, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Fault, Kind
-from gateway.storage.address import driver_url, sqlite_path
-from gateway.storage.backup import backup, restore
+from gateway.storage.address import DialectName
+from gateway.storage.backends import Backend, backend_of
+from gateway.storage.backup import backup, file_of, restore
 from gateway.storage.bulk import BulkStatement
-from gateway.storage.migrate import current, differences, head, upgrade
-from gateway.storage.pragmas import set_up
+from gateway.storage.migrate import current, differences, exists, head, upgrade
 
 __all__ = [
-    "Database", "ReadSession", "WriteSession", "backup", "current", "differences", "head", "restore", "upgrade",
+    "Database", "ReadSession", "Refused", "WriteSession",
+    "backup", "current", "differences", "exists", "file_of", "head", "restore", "upgrade",
 ]  # fmt: skip
 
 Rows: TypeAlias = Sequence[Row[Any]]
 
 
+class Refused(Exception):
+    """The database does not take these values, whatever state it is in; its words are the message."""
+
+
 class ReadSession:
     """One consistent view of the database; sees nothing that is committed after its first statement."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, backend: Backend) -> None:
         self._connection = connection
+        self._backend = backend
+
+    @property
+    def dialect(self) -> DialectName:
+        """Whose words statements of the driver must be in."""
+        return self._backend.dialect
 
     async def all(self, statement: Executable) -> Rows:
         return (await self._connection.execute(statement)).all()
@@ -60,38 +69,47 @@ class WriteSession(ReadSession):
 
     async def run_bulk(self, statements: Iterable[BulkStatement]) -> None:
         """Carry out statements in the driver's own words, in their order."""
-        for text_of_driver, parameters in statements:
-            await self._connection.exec_driver_sql(text_of_driver, parameters)
+        for statement in statements:
+            await self._backend.run_bulk(self._connection, statement)
 
-    def savepoint(self) -> AbstractAsyncContextManager[object]:
-        """A part of the transaction that can fail alone."""
-        return self._connection.begin_nested()
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part of the transaction that can fail alone. Raises `Refused` where the values are at fault."""
+        try:
+            async with self._connection.begin_nested():
+                yield
+        except Exception as error:
+            if not self._backend.refuses(error):
+                raise
+            cause = getattr(error, "orig", error)
+            raise Refused(f"{type(error).__name__}: {cause}") from error
 
 
 class Database:
     """Connections to one database: a single writer, and readers that it never waits for.
 
-    `read_only`: nothing can be written, and a missing file is an error instead of a new database.
+    `read_only`: nothing can be written, and a missing database is an error instead of a new one.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
-        self.path = sqlite_path(url)
+        """Raises `Fault`: invalid if the URL is none of ours, unavailable without its driver."""
         self.read_only = read_only
-        self._file: tuple[int, int] | None = None
-        """Device and inode of the file that was opened."""
-        self._readers = self._engine(pool_size=4, begin="BEGIN", query_only=True)
-        self._writer = self._engine(pool_size=1, begin="BEGIN IMMEDIATE", query_only=False)
+        self._backend = backend_of(url)
+        self._readers = self._backend.readers()
+        self._writer = self._backend.writer()
 
     async def connect(self) -> None:
         """Open a first connection, so that a database that cannot be used says so now.
 
-        Raises `Fault`: not found without a file, unavailable if it cannot be opened.
+        Raises `Fault`: not found if there is none, unavailable if it cannot be opened, invalid if it does not suit.
         """
-        if not self.path.exists():
-            raise Fault(Kind.NOT_FOUND, f"there is no database at {self.path}", hint="run `tollkeeper db upgrade`")
-        async with self.read() as session:
-            await session.scalar(text("SELECT count(*) FROM sqlite_schema"))
-        self._file = _identity(self.path)
+        if not await asyncio.to_thread(self._backend.exists):
+            raise Fault(
+                Kind.NOT_FOUND, f"{self._backend.place} has not been made yet", hint="run `tollkeeper db upgrade`"
+            )
+        with _stated(self._backend):
+            async with self._readers.connect() as connection:
+                await self._backend.inspect(connection)
 
     async def close(self) -> None:
         await self._readers.dispose()
@@ -103,90 +121,29 @@ class Database:
 
         Raises `Fault`: unavailable if the database fails, timeout at the time limit.
         """
-        with _stated(self):
-            async with self._readers.connect() as connection, _stopped_after(connection, time_limit):
-                yield ReadSession(connection)
+        with _stated(self._backend):
+            async with (
+                self._readers.connect() as connection,
+                self._backend.stopped_after(connection, time_limit),
+            ):
+                yield ReadSession(connection, self._backend)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """A write session. Raises `Fault`: forbidden on a read-only database, unavailable if the database fails."""
         if self.read_only:
             raise Fault(Kind.FORBIDDEN, "this database was opened for reading only")
-        self._must_be_in_place()
-        with _stated(self):
+        self._backend.require_in_place()
+        with _stated(self._backend):
             async with self._writer.begin() as connection:
-                yield WriteSession(connection)
-
-    def _must_be_in_place(self) -> None:
-        """What is written into a file that was moved away or deleted would be gone with it, without a word."""
-        if self._file is None:
-            return
-        try:
-            here = _identity(self.path)
-        except OSError:
-            here = None
-        if here != self._file:
-            message = f"the database at {self.path} was moved, deleted or replaced while it was in use"
-            raise Fault(Kind.UNAVAILABLE, message, hint="put it back, or start again with the one that is there")
-
-    def _engine(self, *, pool_size: int, begin: str, query_only: bool) -> AsyncEngine:
-        engine = create_async_engine(
-            driver_url(self.path, driver="aiosqlite"),
-            pool_size=pool_size,
-            max_overflow=0,
-            connect_args={"isolation_level": None},
-        )
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def configure(connection: DBAPIConnection, _: object) -> None:
-            set_up(connection, query_only=query_only)
-
-        # The driver would begin before a change only, so that two reads could see two states.
-        @event.listens_for(engine.sync_engine, "begin")
-        def begin_ourselves(connection: Any) -> None:
-            connection.exec_driver_sql(begin)
-
-        return engine
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-@asynccontextmanager
-async def _stopped_after(connection: AsyncConnection, seconds: float | None) -> AsyncIterator[None]:
-    """Interrupt what the connection is doing when the time is up."""
-    if seconds is None:
-        yield
-        return
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
-    expired = False
-
-    async def interrupt() -> None:
-        nonlocal expired
-        await asyncio.sleep(seconds)
-        expired = True
-        await driver.interrupt()
-
-    watch = asyncio.create_task(interrupt())
-    try:
-        yield
-    except DBAPIError as error:
-        if not expired:
-            raise
-        message = f"the query took longer than {seconds:g} seconds"
-        raise Fault(Kind.TIMEOUT, message, hint="ask for a shorter period") from error
-    finally:
-        watch.cancel()
+                await self._backend.begin_writing(connection)
+                yield WriteSession(connection, self._backend)
 
 
 @contextmanager
-def _stated(database: Database) -> Iterator[None]:
+def _stated(backend: Backend) -> Iterator[None]:
     """The SQL library's errors as ours."""
     try:
         yield
     except SQLAlchemyError as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise Fault(Kind.UNAVAILABLE, f"the database at {database.path} cannot be used: {cause}") from error
+        raise backend.fault(error) from error

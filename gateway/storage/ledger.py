@@ -6,19 +6,20 @@ Append-only: no row of a call is ever changed here. Knows of a journal its id an
 import asyncio
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy import ColumnElement, Text, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from gateway.core.calls import CallRecord
 from gateway.core.errors import Fault, Kind
+from gateway.storage.address import DialectName
 from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
-from gateway.storage.engine import Database, ReadSession, Rows, WriteSession
+from gateway.storage.engine import Database, ReadSession, Refused, Rows, WriteSession
 from gateway.storage.journal_reader import Mark
 from gateway.storage.ledger_rows import CALL_COLUMNS, LedgerRows, mended, rows_of
 from gateway.storage.rollup_rows import (
+    KEY_COLUMNS,
     ROLLUP_COLUMNS,
     Rollups,
     add_up,
@@ -26,20 +27,16 @@ from gateway.storage.rollup_rows import (
     merge_stored,
     rollup_row,
     select_rollups,
-    upsert_rollups,
 )
-from gateway.storage.tables import attempts, calls, charges, journal_marks
-
-# What says that a row is at fault. Everything else (locked, full, damaged) is the database's state, and passes.
-_REFUSALS = (IntegrityError, DataError, InterfaceError, ProgrammingError, ValueError, TypeError, OverflowError)
+from gateway.storage.tables import attempts, calls, charges, journal_marks, rollups_hourly
 
 _KEYS_AT_ONCE = 4000
 """SQLite takes 32,766 parameters in one statement; the key of a rollup has eight."""
 
-_CALLS = BulkInsert(insert(calls), CALL_COLUMNS)
-_ATTEMPTS = BulkInsert(insert(attempts), attempts.c.keys())
-_CHARGES = BulkInsert(insert(charges), charges.c.keys())
-_ROLLUPS = BulkInsert(upsert_rollups(), ROLLUP_COLUMNS)
+_CALLS = BulkInsert(calls, CALL_COLUMNS)
+_ATTEMPTS = BulkInsert(attempts, attempts.c.keys())
+_CHARGES = BulkInsert(charges, charges.c.keys())
+_ROLLUPS = BulkInsert(rollups_hourly, ROLLUP_COLUMNS, unique=KEY_COLUMNS)
 _read_figures = figure_reader(CALL_COLUMNS)
 
 
@@ -72,13 +69,12 @@ class Ledger:
         fresh = list({record.facts.id: record for record in records}.values())
         refused: list[tuple[CallRecord, str]] = []
         async with self._db.write() as session:
-            try:
-                async with session.savepoint():
-                    await _add(session, fresh, rows_of)
-            except _REFUSALS:
-                # Some are known already, or one is at fault: which one shows when each is tried alone.
+            if not await _added(session, fresh, rows_of):
+                # Some are known already, or hold a text that SQL does not take.
                 fresh = await _not_yet_known(session, fresh)
-                refused = await _add_each(session, fresh)
+                if not await _added(session, fresh, rows_of) and not await _added(session, fresh, _mended_rows_of):
+                    # One is at fault: which one shows when each is tried alone.
+                    refused = await _add_each(session, fresh)
             await _move(session, journal_id, mark)
             if refused:
                 await self._bury(refused)
@@ -97,44 +93,65 @@ class Ledger:
             raise Fault(Kind.UNAVAILABLE, f"{self._dead_letters.path} cannot be written: {error}") from error
 
 
+async def _added(
+    session: WriteSession, records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
+) -> bool:
+    """Whether SQL has taken all of these calls; else it has taken none."""
+    try:
+        async with session.savepoint():
+            await _add(session, records, rows_from)
+    except Refused:
+        return False
+    return True
+
+
 async def _add(
     session: WriteSession, records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
 ) -> None:
     """Rows and sums of calls that the ledger does not have. Whatever takes long is done in another thread."""
     if not records:
         return
-    statements, rollups = await asyncio.to_thread(_prepare, records, rows_from)
+    statements, rollups = await asyncio.to_thread(_prepare, records, rows_from, session.dialect)
     await session.run_bulk(statements)
     stored = await _stored(session, rollups)
-    await session.run_bulk(await asyncio.to_thread(_merge, rollups, stored))
+    await session.run_bulk(await asyncio.to_thread(_merge, rollups, stored, session.dialect))
 
 
 def _prepare(
-    records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
+    records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows], dialect: DialectName
 ) -> tuple[list[BulkStatement], Rollups]:
     rows = rows_from(records)
-    statements = [*_CALLS.of(rows.calls), *_ATTEMPTS.of(rows.attempts), *_CHARGES.of(rows.charges)]
+    tables = ((_CALLS, rows.calls), (_ATTEMPTS, rows.attempts), (_CHARGES, rows.charges))
+    statements = [statement for insertion, values in tables for statement in insertion.of(values, dialect)]
     return statements, add_up(rows.calls, _read_figures)
+
+
+def _mended_rows_of(records: Sequence[CallRecord]) -> LedgerRows:
+    return mended(rows_of(records))
 
 
 async def _stored(session: ReadSession, rollups: Rollups) -> Rows:
     """The rollups of the same keys; nobody else writes them while this transaction lasts."""
     keys = list(rollups)
     chunks = [keys[start : start + _KEYS_AT_ONCE] for start in range(0, len(keys), _KEYS_AT_ONCE)]
-    return [row for chunk in chunks for row in await session.all(select_rollups(chunk))]
+    return [row for chunk in chunks for row in await session.all(select_rollups(chunk, session.dialect))]
 
 
-def _merge(rollups: Rollups, stored: Rows) -> list[BulkStatement]:
+def _merge(rollups: Rollups, stored: Rows, dialect: DialectName) -> list[BulkStatement]:
     merge_stored(rollups, stored)
-    return _ROLLUPS.of([rollup_row(key, sums) for key, sums in rollups.items()])
+    return _ROLLUPS.of([rollup_row(key, sums) for key, sums in rollups.items()], dialect)
 
 
 async def _not_yet_known(session: ReadSession, records: Sequence[CallRecord]) -> list[CallRecord]:
     known: set[str] = set()
     for start in range(0, len(records), _KEYS_AT_ONCE):
         ids = [record.facts.id for record in records[start : start + _KEYS_AT_ONCE]]
-        known.update(row.id for row in await session.all(select(calls.c.id).where(calls.c.id.in_(ids))))
+        known.update(row.id for row in await session.all(select(calls.c.id).where(_is_one_of(ids, session.dialect))))
     return [record for record in records if record.facts.id not in known]
+
+
+def _is_one_of(ids: Sequence[str], dialect: DialectName) -> ColumnElement[bool]:
+    return calls.c.id.in_(ids) if dialect == "sqlite" else calls.c.id == func.any(literal(ids, ARRAY(Text)))
 
 
 async def _add_each(session: WriteSession, records: Sequence[CallRecord]) -> list[tuple[CallRecord, str]]:
@@ -143,9 +160,9 @@ async def _add_each(session: WriteSession, records: Sequence[CallRecord]) -> lis
     for record in records:
         try:
             async with session.savepoint():
-                await _add(session, [record], lambda records: mended(rows_of(records)))
-        except _REFUSALS as error:
-            refused.append((record, f"{type(error).__name__}: {getattr(error, 'orig', error)}"))
+                await _add(session, [record], _mended_rows_of)
+        except Refused as refusal:
+            refused.append((record, str(refusal)))
     return refused
 
 

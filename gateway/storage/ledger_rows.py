@@ -14,11 +14,16 @@ import orjson
 from gateway.core.calls import CallRecord
 from gateway.core.usage import BUCKETS
 from gateway.storage.bulk import Values
-from gateway.storage.tables import TIMINGS, calls
+from gateway.storage.tables import DIMENSIONS, TIMINGS, calls
 
 CALL_COLUMNS = tuple(column.name for column in calls.c if column.name != "seq")
 # Avoided, reserve, held: no cache and no hold of this version makes them anything else.
 _NO_SUCH_MONEY = (0, 0, 0)
+
+_INDEX_ENTRY = 2600
+"""Bytes that the key of a rollup may have in an index of PostgreSQL, which takes 2,704, less its other parts."""
+
+_SUMMED_BY = tuple(CALL_COLUMNS.index(name) for name in DIMENSIONS)
 
 _buckets = attrgetter(*BUCKETS)
 _timings = attrgetter(*TIMINGS)
@@ -131,9 +136,26 @@ def rows_of(records: Sequence[CallRecord]) -> LedgerRows:
 
 
 def mended(rows: LedgerRows) -> LedgerRows:
-    """The same rows with lone surrogates, which JSON can carry and SQL cannot, as question marks."""
-    return LedgerRows(*(list(map(_mended_row, table)) for table in (rows.calls, rows.attempts, rows.charges)))
+    """The same rows in a form that a database takes that refused them.
+
+    What JSON can carry and SQL cannot, lone surrogates everywhere and NUL in PostgreSQL, becomes a question mark. Names
+    that calls are summed by are cut where they do not fit into an index of PostgreSQL together.
+    """
+    shortened = [_shortened(row) for row in rows.calls]
+    return LedgerRows(*(list(map(_mended_row, table)) for table in (shortened, rows.attempts, rows.charges)))
 
 
 def _mended_row(row: Values) -> Values:
-    return tuple(value.encode(errors="replace").decode() if isinstance(value, str) else value for value in row)
+    return tuple(
+        value.encode(errors="replace").decode().replace("\0", "?") if isinstance(value, str) else value for value in row
+    )
+
+
+def _shortened(row: Values) -> Values:
+    names = {place: value.encode(errors="replace") for place in _SUMMED_BY if isinstance(value := row[place], str)}
+    if sum(map(len, names.values())) <= _INDEX_ENTRY:
+        return row
+    share = _INDEX_ENTRY // len(_SUMMED_BY)
+    return tuple(
+        names[place][:share].decode(errors="ignore") if place in names else value for place, value in enumerate(row)
+    )

@@ -3,19 +3,14 @@
 Alembic is imported inside the functions: half a second that only these commands pay.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 import gateway
 from gateway.core.errors import Fault, Kind
-from gateway.storage.address import driver_url, sqlite_path
-from gateway.storage.pragmas import set_up
+from gateway.storage.backends import backend_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -29,10 +24,8 @@ def upgrade(url: str) -> None:
     """
     from alembic import command
 
-    path = sqlite_path(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
     config = _config()
-    with _transaction(path, create=True) as connection:
+    with backend_of(url).transaction(create=True, alone=True) as connection:
         _require_known(_revision(connection))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -40,11 +33,16 @@ def upgrade(url: str) -> None:
 
 def current(url: str) -> str | None:
     """The revision a database is of; None if there is no database or it was never upgraded."""
-    path = sqlite_path(url)
-    if not path.exists():
+    backend = backend_of(url)
+    if not backend.exists():
         return None
-    with _transaction(path) as connection:
+    with backend.transaction() as connection:
         return _revision(connection)
+
+
+def exists(url: str) -> bool:
+    """Whether there is a database that could be opened. Raises `Fault`: unavailable if its server cannot be asked."""
+    return backend_of(url).exists()
 
 
 def head() -> str:
@@ -69,29 +67,12 @@ def differences(url: str) -> list[str]:
 
     from gateway.storage.tables import metadata
 
-    path = sqlite_path(url)
-    if not path.exists():
-        raise Fault(Kind.NOT_FOUND, f"there is no database at {path}", hint="run `tollkeeper db upgrade`")
-    with _transaction(path) as connection:
+    backend = backend_of(url)
+    if not backend.exists():
+        raise Fault(Kind.NOT_FOUND, f"{backend.place} has not been made yet", hint="run `tollkeeper db upgrade`")
+    with backend.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         return [_sentence(difference) for difference in compare_metadata(context, metadata)]
-
-
-@contextmanager
-def _transaction(path: Path, *, create: bool = False) -> Iterator[Connection]:
-    """One transaction that holds the write lock, so that two upgrades follow one another."""
-    engine = create_engine(
-        driver_url(path, driver="pysqlite", create=create), poolclass=NullPool, connect_args={"isolation_level": None}
-    )
-    event.listen(engine, "connect", lambda connection, _: set_up(connection))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except DBAPIError as error:
-        raise Fault(Kind.UNAVAILABLE, f"the database at {path} cannot be used: {error.orig}") from error
-    finally:
-        engine.dispose()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Select, select, tuple_
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import BigInteger, Select, Text, and_, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.core.rollups import Figures, Rollup
 from gateway.core.sketch import Sketch
 from gateway.core.usage import BUCKETS
+from gateway.storage.address import DialectName
 from gateway.storage.bulk import Values
 from gateway.storage.tables import DIMENSIONS, rollups_hourly
 
@@ -27,8 +28,8 @@ FIGURE_COLUMNS = ("started_us", *DIMENSIONS, "attempts", *BUCKETS, *_PLAIN_FIGUR
 """The columns of `calls` that matter to the sums."""
 
 ROLLUP_COLUMNS = tuple(rollups_hourly.c.keys())
-_KEY_COLUMNS = ("hour_us", *DIMENSIONS)
-_CALLS_AT = len(_KEY_COLUMNS)
+KEY_COLUMNS = ("hour_us", *DIMENSIONS)
+_CALLS_AT = len(KEY_COLUMNS)
 _COUNTS_AT = ROLLUP_COLUMNS.index(BUCKETS[0])
 _SUMS_AT = _COUNTS_AT + len(BUCKETS)
 
@@ -119,14 +120,15 @@ def _sketch(data: bytes | None) -> Sketch:
     return Sketch() if data is None else Sketch.from_bytes(data)
 
 
-def upsert_rollups() -> Insert:
-    """Puts values of `ROLLUP_COLUMNS` in the place of the row with the same key."""
-    statement = insert(rollups_hourly)
-    measures = {name: statement.excluded[name] for name in ROLLUP_COLUMNS if name not in _KEY_COLUMNS}
-    return statement.on_conflict_do_update(index_elements=_KEY_COLUMNS, set_=measures)
-
-
-def select_rollups(keys: Iterable[RollupKey]) -> Select[Any]:
+def select_rollups(keys: Sequence[RollupKey], dialect: DialectName) -> Select[Any]:
     """The rows with these keys."""
-    columns = tuple_(*(rollups_hourly.c[name] for name in _KEY_COLUMNS))
-    return select(rollups_hourly).where(columns.in_([(key.hour_us, *key.group) for key in keys]))
+    columns = [rollups_hourly.c[name] for name in KEY_COLUMNS]
+    values = [(key.hour_us, *key.group) for key in keys]
+    if dialect == "sqlite":
+        return select(rollups_hourly).where(tuple_(*columns).in_(values))
+    # A parameter for each column, not for each value, of which the driver would have to read thousands.
+    hours, *groups = zip(*values, strict=True)
+    arrays = [literal(hours, ARRAY(BigInteger)), *(literal(group, ARRAY(Text)) for group in groups)]
+    wanted = func.unnest(*arrays).table_valued(*KEY_COLUMNS, name="wanted").render_derived()
+    same = [column == wanted.c[column.name] for column in columns]
+    return select(rollups_hourly).join(wanted, and_(*same))

@@ -1,10 +1,13 @@
 """`tollkeeper db`."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from tests.cli.terminal import invoke, run
+from tests.databases import operator
+from tests.postgres_server import PostgresServer
 
 
 def key_names(data: Path) -> str:
@@ -76,3 +79,28 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
     assert invoke(tmp_path, "db", "restore", str(wrong)).exit_code == 2
     assert invoke(tmp_path, "db", "backup", str(tmp_path / "copy.db")).exit_code == 1
     assert invoke(tmp_path, "db", "backup").exit_code == 2
+
+
+def test_the_same_commands_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
+    books = postgres.new_database()
+
+    def told(*args: str) -> tuple[int, str]:
+        done = invoke(tmp_path, *args, TOLLKEEPER_DATABASE_URL=books)
+        return done.exit_code, (done.stdout or done.stderr).strip()
+
+    assert told("db", "current") == (0, "none: there is no database yet")
+    assert told("db", "check")[1].startswith("Error: there is no database yet")
+    assert json.loads(told("calls", "--json")[1]) == {"items": [], "next": None}
+    assert told("key", "create", "--name", "ci")[0] == 0
+    status, revision = told("db", "current")
+    assert (status, told("db", "check")) == (0, (0, f"at {revision}, as this version expects"))
+    assert told("db", "upgrade") == (0, f"at {revision}, as before")
+    with operator(books) as sql:
+        sql.run("ALTER TABLE keys DROP COLUMN team")
+    status, differences = told("db", "check")
+    assert (status, "team" in differences) == (1, True)
+    for command in ("backup", "restore"):
+        status, refusal = told("db", command, str(tmp_path / "copy.db"))
+        assert status == 2
+        assert "use PostgreSQL's own pg_dump and pg_restore" in refusal
+    postgres.drop(books)

@@ -1,9 +1,8 @@
 """The ledger job: from the journal's files to SQL's rows, over failures, deaths and restarts."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,10 @@ from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
 from gateway.storage.ledger import Ledger
 from gateway.storage.reports import Reports
-from tests.databases import new_database, opened
+from tests.databases import Operator
 from tests.storage.calls import BOOK, START_US, a_call, call_id
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(new_database(tmp_path)) as db:
-        yield db
 
 
 @pytest.fixture
@@ -107,33 +100,35 @@ async def test_segments_are_deleted_as_they_are_shipped(folder: Path, db: Databa
 
 
 @pytest.mark.anyio
-async def test_a_failing_database_makes_the_journal_grow_and_nothing_else(folder: Path, db: Database) -> None:
+async def test_a_failing_database_makes_the_journal_grow_and_nothing_else(
+    folder: Path, db: Database, sql: Operator
+) -> None:
     """Known faults 29, 55: a database that is away loses nothing, and everybody can see that it is away."""
-    with closing(sqlite3.connect(db.path, isolation_level=None)) as sql:
-        async with writing(folder) as journal, shipping(journal, folder, db) as job:
-            sql.execute("ALTER TABLE rollups_hourly RENAME TO gone")
-            journal.close_call(a_call(1))
-            await until(lambda: job.stats().last_error is not None)
-            journal.close_call(a_call(2))
-            stats = job.stats()
-            assert "rollups_hourly" in str(stats.last_error)
-            assert stats.backlog_bytes > 0
-            assert stats.oldest_age_seconds > 0
-            assert await ids_in(db) == []
-            sql.execute("ALTER TABLE gone RENAME TO rollups_hourly")
-            await until(lambda: job.stats().shipped == 2)
-            await until(lambda: job.stats().last_error is None)
-            assert job.stats().backlog_bytes == 0
+    async with writing(folder) as journal, shipping(journal, folder, db) as job:
+        sql.run("ALTER TABLE rollups_hourly RENAME TO gone")
+        journal.close_call(a_call(1))
+        await until(lambda: job.stats().last_error is not None)
+        journal.close_call(a_call(2))
+        stats = job.stats()
+        assert "rollups_hourly" in str(stats.last_error)
+        assert stats.backlog_bytes > 0
+        assert stats.oldest_age_seconds > 0
+        assert await ids_in(db) == []
+        sql.run("ALTER TABLE gone RENAME TO rollups_hourly")
+        await until(lambda: job.stats().shipped == 2)
+        await until(lambda: job.stats().last_error is None)
+        assert job.stats().backlog_bytes == 0
     assert await ids_in(db) == [call_id(1), call_id(2)]
 
 
 @pytest.mark.anyio
-async def test_what_could_not_be_shipped_is_replayed_by_the_next_start(folder: Path, db: Database) -> None:
-    with closing(sqlite3.connect(db.path, isolation_level=None)) as sql:
-        async with writing(folder) as journal, shipping(journal, folder, db):
-            sql.execute("ALTER TABLE rollups_hourly RENAME TO gone")
-            journal.close_call(a_call(1))
-        sql.execute("ALTER TABLE gone RENAME TO rollups_hourly")
+async def test_what_could_not_be_shipped_is_replayed_by_the_next_start(
+    folder: Path, db: Database, sql: Operator
+) -> None:
+    async with writing(folder) as journal, shipping(journal, folder, db):
+        sql.run("ALTER TABLE rollups_hourly RENAME TO gone")
+        journal.close_call(a_call(1))
+    sql.run("ALTER TABLE gone RENAME TO rollups_hourly")
     assert await ids_in(db) == []
     async with writing(folder) as journal, shipping(journal, folder, db) as job:
         await until(lambda: job.stats().shipped == 1)
@@ -141,7 +136,7 @@ async def test_what_could_not_be_shipped_is_replayed_by_the_next_start(folder: P
 
 
 @pytest.mark.anyio
-async def test_a_dead_journal_is_replayed_and_removed(folder: Path, db: Database) -> None:
+async def test_a_dead_journal_is_replayed_and_removed(folder: Path, db: Database, sql: Operator) -> None:
     """Known fault 59: a crash loses neither ended calls nor those that were under way."""
     ended, cut_short, retried = a_call(1), a_call(2), a_call(3)
     async with writing(folder) as dead:
@@ -158,8 +153,7 @@ async def test_a_dead_journal_is_replayed_and_removed(folder: Path, db: Database
     assert [str(stored[call_id(number)].end) for number in (1, 2, 3)] == ["completed", "interrupted", "interrupted"]
     assert [stored[call_id(number)].cost_nano for number in (2, 3)] == [2_000_000, 4_000_000]
     assert stored[call_id(2)].ended_us is None
-    with closing(sqlite3.connect(db.path)) as sql:
-        assert sql.execute("SELECT count(*) FROM journal_marks WHERE journal = ?", (dead.id,)).fetchone() == (0,)
+    assert sql.one("SELECT count(*) FROM journal_marks WHERE journal = :id", id=dead.id) == 0
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.core.errors import Fault, Kind
 from gateway.jobs.scheduler import Scheduler, wait
 
 
@@ -89,6 +90,28 @@ async def test_a_crash_leaves_the_other_jobs_alone() -> None:
     await until(lambda: ticks > 3 and scheduler.stats()["broken"].crashes > 1)
     await scheduler.stop()
     assert scheduler.stats()["tick"].crashes == 0
+
+
+@pytest.mark.anyio
+async def test_a_stated_failure_is_no_crash_and_tried_again_at_the_usual_pace(caplog: pytest.LogCaptureFixture) -> None:
+    """A database that is away must not delay a revocation once it is back."""
+    caplog.set_level("INFO")
+    tries = 0
+
+    async def action() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 6:
+            raise Fault(Kind.UNAVAILABLE, "the database is away")
+
+    scheduler = Scheduler(first_delay=60)
+    scheduler.every("keys", 0.005, action)
+    await scheduler.start()
+    await until(lambda: tries > 6)
+    await scheduler.stop()
+    assert scheduler.stats()["keys"].crashes == 0
+    assert caplog.text.count("the job keys cannot do its work: the database is away") == 1
+    assert caplog.text.count("the job keys works again") == 1
 
 
 @pytest.mark.anyio

@@ -1,8 +1,6 @@
 """A shipment: batch after batch from a journal to the ledger, the mark never ahead of what is committed."""
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,16 +11,10 @@ from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalReader, JournalWriter, Mark
 from gateway.storage.ledger import Ledger
-from tests.databases import new_database, opened
+from tests.databases import Operator
 from tests.storage.calls import a_call
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(new_database(tmp_path)) as db:
-        yield db
 
 
 @pytest.fixture
@@ -54,16 +46,15 @@ async def test_a_full_batch_says_that_there_may_be_more(journal: JournalWriter, 
 
 
 @pytest.mark.anyio
-async def test_the_mark_stays_until_the_commit(journal: JournalWriter, db: Database) -> None:
+async def test_the_mark_stays_until_the_commit(journal: JournalWriter, db: Database, sql: Operator) -> None:
     """Known fault 53: nothing leaves the queue before the commit."""
     counts = Counts()
     shipment = shipment_of(journal, db, counts)
     journal.close_call(a_call(1))
-    with closing(sqlite3.connect(db.path, isolation_level=None)) as sql:
-        sql.execute("ALTER TABLE charges RENAME TO gone")
-        with pytest.raises(Fault):
-            await shipment.next_batch()
-        assert (shipment.mark, shipment.waiting_since_us) == (Mark(), a_call(1).ended_us)
-        sql.execute("ALTER TABLE gone RENAME TO charges")
+    sql.run("ALTER TABLE charges RENAME TO gone")
+    with pytest.raises(Fault):
+        await shipment.next_batch()
+    assert (shipment.mark, shipment.waiting_since_us) == (Mark(), a_call(1).ended_us)
+    sql.run("ALTER TABLE gone RENAME TO charges")
     await shipment.next_batch()
     assert (shipment.mark > Mark(), shipment.waiting_since_us, counts.shipped) == (True, None, 1)

@@ -26,7 +26,7 @@ def noted(path: Path) -> int:
 async def test_a_backup_is_taken_while_the_database_is_in_use(tmp_path: Path) -> None:
     url = new_database(tmp_path)
     async with opened(url) as db, db.read():
-        note(db.path, 1)
+        note(tmp_path / "tollkeeper.db", 1)
         await backup(url, tmp_path / "copy.db")
     assert noted(tmp_path / "copy.db") == 1
     assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
@@ -81,11 +81,11 @@ async def test_a_backup_can_be_restored_where_there_was_nothing(tmp_path: Path) 
 async def test_a_database_in_use_is_not_replaced(tmp_path: Path) -> None:
     url = new_database(tmp_path)
     await backup(url, tmp_path / "copy.db")
-    async with opened(url) as db:
-        note(db.path, 2)
+    async with opened(url):
+        note(tmp_path / "tollkeeper.db", 2)
         with pytest.raises(Fault) as refusal:
             restore(url, tmp_path / "copy.db")
-        assert noted(db.path) == 2
+        assert noted(tmp_path / "tollkeeper.db") == 2
     assert refusal.value.kind is Kind.CONFLICT
     restore(url, tmp_path / "copy.db")
 
@@ -120,3 +120,15 @@ def test_a_backup_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         restore(url, newer)
     assert refusal.value.kind is Kind.INVALID
     assert "29991231_2359" in refusal.value.message
+
+
+@pytest.mark.anyio
+async def test_postgresql_has_tools_of_its_own(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://me:hunter2@db.example/books"
+    with pytest.raises(Fault, match="is not copied by Tollkeeper") as no_backup:
+        await backup(url, tmp_path / "copy.db")
+    with pytest.raises(Fault, match="is not copied by Tollkeeper") as no_restore:
+        restore(url, tmp_path / "copy.db")
+    for refusal in (no_backup.value, no_restore.value):
+        assert refusal.kind is Kind.UNSUPPORTED
+        assert "pg_dump and pg_restore" in refusal.sentence

@@ -1,8 +1,6 @@
 """Keys in SQL: what can be done to one, that every change is told, and that the ring follows."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +9,7 @@ from gateway.core.keys import Key, digest
 from gateway.storage.audit import AuditLog
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
-from tests.databases import new_database, opened
+from tests.databases import Operator, opened
 
 NOW = 1_793_433_600_000_000
 KEY = Key(
@@ -25,12 +23,6 @@ KEY = Key(
     labels={"env": "prod", "grüße": "ß"},
     expires_us=NOW + 1,
 )
-
-
-@pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(new_database(tmp_path)) as db:
-        yield db
 
 
 @pytest.fixture
@@ -194,9 +186,8 @@ async def test_the_revision_grows_with_every_change(keys: KeyRepository) -> None
 
 
 @pytest.mark.anyio
-async def test_the_ring_follows_what_another_process_changes(tmp_path: Path) -> None:
-    url = new_database(tmp_path)
-    async with opened(url) as ours, opened(url) as theirs:
+async def test_the_ring_follows_what_another_process_changes(database_url: str) -> None:
+    async with opened(database_url) as ours, opened(database_url) as theirs:
         ring = KeyStore(KeyRepository(ours), now_us=lambda: NOW)
         assert await ring.refresh()
         assert not await ring.refresh()
@@ -209,17 +200,14 @@ async def test_the_ring_follows_what_another_process_changes(tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
-async def test_the_ring_keeps_what_it_knows_while_the_database_is_away(db: Database, keys: KeyRepository) -> None:
+async def test_the_ring_keeps_what_it_knows_while_the_database_is_away(keys: KeyRepository, sql: Operator) -> None:
     await keys.add(KEY, "cli")
     ring = KeyStore(keys, now_us=lambda: NOW)
     await ring.refresh()
-    await db.close()
-    away = db.path.rename(db.path.with_suffix(".away"))
-    db.path.mkdir()
+    sql.run("ALTER TABLE revisions RENAME TO gone")
     with pytest.raises(Fault) as refusal:
         await ring.refresh()
     assert refusal.value.kind is Kind.UNAVAILABLE
     assert ring.find("tk-abcdefgh") is not None
-    db.path.rmdir()
-    away.rename(db.path)
+    sql.run("ALTER TABLE gone RENAME TO revisions")
     assert not await ring.refresh()
