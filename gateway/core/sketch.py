@@ -5,6 +5,7 @@ Every quantile it answers lies within 1 % of the true one. Knows nothing of what
 
 import math
 import struct
+from collections.abc import Iterable
 
 RELATIVE_ERROR = 0.01
 
@@ -26,10 +27,14 @@ class Sketch:
     def __init__(self) -> None:
         self._bins: dict[int, int] = {}
 
-    def add(self, value: float) -> None:
-        """Count one value, zero or more."""
-        place = math.ceil(math.log(min(value, _LARGEST)) * _PER_E) if value > _SMALLEST else _ZERO_BIN
-        self._bins[place] = self._bins.get(place, 0) + 1
+    def add(self, values: Iterable[float | None]) -> None:
+        """Count some values, each zero or more; nulls are passed over."""
+        bins, ceil, log = self._bins, math.ceil, math.log
+        for value in values:
+            if value is not None:
+                small = value <= _SMALLEST
+                place = _ZERO_BIN if small else ceil(log(value if value < _LARGEST else _LARGEST) * _PER_E)
+                bins[place] = bins.get(place, 0) + 1
 
     def merge(self, other: "Sketch") -> None:
         """Count everything that the other has counted."""

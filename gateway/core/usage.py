@@ -47,13 +47,36 @@ class Usage:
     """Kept, not billed twice: already inside `output`."""
     prediction_rejected: int | None = None
 
+    def values(self) -> tuple[int | None, ...]:
+        """In the order of `BUCKETS`. One by one: a getter of all fields takes five times as long."""
+        return (
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.cache_write,
+            self.output,
+            self.reasoning,
+            self.audio_in,
+            self.audio_out,
+            self.image_in,
+            self.image_out,
+            self.web_searches,
+            self.prediction_accepted,
+            self.prediction_rejected,
+        )
+
+    def billed(self) -> tuple[int | None, ...]:
+        """In the order of `BILLED_BUCKETS`."""
+        return self.values()[: len(BILLED_BUCKETS)]
+
     def counts(self) -> dict[str, int]:
         """The buckets that are known, by name."""
-        return {BUCKETS[place]: count for place, count in enumerate(_values(self)) if count is not None}
+        return {BUCKETS[place]: count for place, count in enumerate(self.values()) if count is not None}
 
     def as_dict(self) -> dict[str, int | None]:
         """Every bucket by name; unknown is null."""
-        return dict(zip(BUCKETS, _values(self), strict=True))
+        return dict(zip(BUCKETS, self.values(), strict=True))
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -66,19 +89,19 @@ class Usage:
         return _plus(self.output, self.reasoning)
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*map(_plus, _values(self), _values(other)))
+        return Usage(*map(_plus, self.values(), other.values()))
 
 
 BUCKETS: tuple[str, ...] = tuple(field.name for field in fields(Usage))
 INPUT_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write", "audio_in", "image_in")
 BILLED_BUCKETS: tuple[str, ...] = tuple(name for name in BUCKETS if not name.startswith("prediction_"))
+"""The first of `BUCKETS`."""
 
 NOTHING_KNOWN = Usage()
 NOTHING_USED = Usage(input=0, output=0)
 """What an attempt used that certainly generated nothing."""
 
 
-_values = attrgetter(*BUCKETS)
 _inputs = attrgetter(*INPUT_BUCKETS)
 
 

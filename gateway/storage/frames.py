@@ -14,7 +14,6 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from zlib import crc32
 
@@ -181,7 +180,7 @@ def _attempt(attempt: Attempt) -> _Values:
         attempt.status,
         attempt.error,
         attempt.duration_ms,
-        _usage(attempt.usage),
+        attempt.usage.values(),
         attempt.usage_basis,
         attempt.tokenizer,
         attempt.raw_usage,
@@ -196,8 +195,8 @@ def _attempt(attempt: Attempt) -> _Values:
     )
 
 
-_usage = attrgetter(*(field.name for field in fields(Usage)))
-_charge = attrgetter(*(field.name for field in fields(Charge)))
+def _charge(charge: Charge) -> _Values:
+    return (charge.attempt, charge.bucket, charge.quantity, charge.usd_per_million, charge.amount_nano)
 
 
 def _frame(kind: bytes, values: _Values) -> bytes:

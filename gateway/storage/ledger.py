@@ -22,8 +22,7 @@ from gateway.storage.rollup_rows import (
     KEY_COLUMNS,
     ROLLUP_COLUMNS,
     Rollups,
-    add_up,
-    figure_reader,
+    adder,
     merge_stored,
     rollup_row,
     select_rollups,
@@ -37,7 +36,7 @@ _CALLS = BulkInsert(calls, CALL_COLUMNS)
 _ATTEMPTS = BulkInsert(attempts, attempts.c.keys())
 _CHARGES = BulkInsert(charges, charges.c.keys())
 _ROLLUPS = BulkInsert(rollups_hourly, ROLLUP_COLUMNS, unique=KEY_COLUMNS)
-_read_figures = figure_reader(CALL_COLUMNS)
+_add_up = adder(CALL_COLUMNS)
 
 
 class Ledger:
@@ -123,7 +122,7 @@ def _prepare(
     rows = rows_from(records)
     tables = ((_CALLS, rows.calls), (_ATTEMPTS, rows.attempts), (_CHARGES, rows.charges))
     statements = [statement for insertion, values in tables for statement in insertion.of(values, dialect)]
-    return statements, add_up(rows.calls, _read_figures)
+    return statements, _add_up(rows.calls)
 
 
 def _mended_rows_of(records: Sequence[CallRecord]) -> LedgerRows:

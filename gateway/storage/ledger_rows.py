@@ -7,14 +7,12 @@ Money is not computed here: a sum over attempts is the record's own.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import orjson
 
-from gateway.core.calls import CallRecord
-from gateway.core.usage import BUCKETS
+from gateway.core.calls import Attempt, CallRecord
 from gateway.storage.bulk import Values
-from gateway.storage.tables import DIMENSIONS, TIMINGS, calls
+from gateway.storage.tables import DIMENSIONS, calls
 
 CALL_COLUMNS = tuple(column.name for column in calls.c if column.name != "seq")
 # Avoided, reserve, held: no cache and no hold of this version makes them anything else.
@@ -25,95 +23,12 @@ _INDEX_ENTRY = 2600
 
 _SUMMED_BY = tuple(CALL_COLUMNS.index(name) for name in DIMENSIONS)
 
-_buckets = attrgetter(*BUCKETS)
-_timings = attrgetter(*TIMINGS)
-
 
 def _json(labels: Mapping[str, str]) -> str:
     try:
         return orjson.dumps(labels, default=dict).decode()
     except TypeError:  # a lone surrogate, which the standard library escapes
         return json.dumps(dict(labels))
-
-
-def call_row(record: CallRecord) -> Values:
-    """Values of `CALL_COLUMNS`."""
-    facts = record.facts
-    tries = record.attempts
-    # Most calls have one attempt, whose figures are the call's; the sums cost ten times as much.
-    if len(tries) == 1:
-        only = tries[0]
-        usage, basis, cost = only.usage, only.usage_basis, only.cost_nano
-        at_least = (only.cost_at_least_nano or 0) if cost is None else None
-    else:
-        usage, basis, cost, at_least = record.usage, record.usage_basis, record.cost_nano, record.cost_at_least_nano
-    return (
-        facts.id,
-        facts.started_us,
-        record.ended_us or None,
-        facts.path,
-        facts.key_id,
-        facts.key,
-        facts.team,
-        _json(facts.labels) if facts.labels else "{}",
-        facts.session,
-        facts.end_user,
-        facts.model,
-        record.target,
-        record.provider,
-        int(facts.stream),
-        str(record.end),
-        record.status,
-        record.error,
-        record.cache,
-        len(tries),
-        *_buckets(usage),
-        str(basis),
-        cost,
-        at_least,
-        *_NO_SUCH_MONEY,
-        record.price_book,
-        *_timings(record.timings),
-    )
-
-
-def attempt_rows(record: CallRecord) -> list[Values]:
-    """One row per attempt, in the order of the table's columns."""
-    return [
-        (
-            record.facts.id,
-            attempt.index,
-            attempt.target,
-            attempt.provider,
-            str(attempt.end),
-            attempt.started_us,
-            attempt.status,
-            attempt.error,
-            attempt.duration_ms,
-            *_buckets(attempt.usage),
-            str(attempt.usage_basis),
-            attempt.tokenizer,
-            attempt.raw_usage,
-            attempt.cost_nano,
-            attempt.cost_at_least_nano,
-            attempt.provider_cost_nano,
-            attempt.unpriced_because,
-            attempt.price_book,
-            attempt.upstream_request_id,
-            attempt.price_conditions,
-        )
-        for attempt in record.attempts
-    ]
-
-
-def charge_rows(record: CallRecord) -> list[Values]:
-    """One row per charge, in the order of the table's columns."""
-    call_id = record.facts.id
-    return [
-        (call_id, attempt.index, charge.bucket, charge.quantity, charge.usd_per_million, charge.amount_nano)
-        for attempt in record.attempts
-        for charge in attempt.charges
-    ]
 
 
 @dataclass(slots=True)
@@ -129,10 +44,97 @@ def rows_of(records: Sequence[CallRecord]) -> LedgerRows:
     """Everything that the ledger keeps of these calls."""
     rows = LedgerRows()
     for record in records:
-        rows.calls.append(call_row(record))
-        rows.attempts += attempt_rows(record)
-        rows.charges += charge_rows(record)
+        tries = record.attempts
+        usages = [attempt.usage.values() for attempt in tries]
+        # Most calls have one attempt, whose figures are the call's; the sums cost ten times as much.
+        if len(tries) == 1:
+            rows.calls.append(_call_row(record, tries[0], usages[0]))
+        else:
+            rows.calls.append(_call_row(record, record, record.usage.values()))
+        call_id = record.facts.id
+        for attempt, usage in zip(tries, usages, strict=True):
+            rows.attempts.append(_attempt_row(call_id, attempt, usage))
+            for charge in attempt.charges:
+                rows.charges.append(
+                    (
+                        call_id,
+                        attempt.index,
+                        charge.bucket,
+                        charge.quantity,
+                        charge.usd_per_million,
+                        charge.amount_nano,
+                    )
+                )
     return rows
+
+
+def _call_row(record: CallRecord, spent: Attempt | CallRecord, usage: Values) -> Values:
+    """Values of `CALL_COLUMNS`; `spent` says what the call cost."""
+    facts, timings = record.facts, record.timings
+    last = record.attempts[-1] if record.attempts else None
+    cost = spent.cost_nano
+    return (
+        facts.id,
+        facts.started_us,
+        record.ended_us or None,
+        facts.path,
+        facts.key_id,
+        facts.key,
+        facts.team,
+        _json(facts.labels) if facts.labels else "{}",
+        facts.session,
+        facts.end_user,
+        facts.model,
+        last and last.target,
+        last and last.provider,
+        int(facts.stream),
+        record.end._value_,
+        record.status,
+        record.error,
+        record.cache,
+        len(record.attempts),
+        *usage,
+        spent.usage_basis._value_,
+        cost,
+        (spent.cost_at_least_nano or 0) if cost is None else None,
+        *_NO_SUCH_MONEY,
+        last and last.price_book,
+        timings.overhead_ms,
+        timings.connect_ms,
+        timings.ttft_ms,
+        timings.first_reasoning_ms,
+        timings.duration_ms,
+        timings.itl_p50_ms,
+        timings.itl_p95_ms,
+        timings.itl_max_ms,
+        timings.output_tokens_per_second,
+    )
+
+
+def _attempt_row(call_id: str, attempt: Attempt, usage: Values) -> Values:
+    """Values in the order of the table's columns."""
+    return (
+        call_id,
+        attempt.index,
+        attempt.target,
+        attempt.provider,
+        attempt.end._value_,
+        attempt.started_us,
+        attempt.status,
+        attempt.error,
+        attempt.duration_ms,
+        *usage,
+        attempt.usage_basis._value_,
+        attempt.tokenizer,
+        attempt.raw_usage,
+        attempt.cost_nano,
+        attempt.cost_at_least_nano,
+        attempt.provider_cost_nano,
+        attempt.unpriced_because,
+        attempt.price_book,
+        attempt.upstream_request_id,
+        attempt.price_conditions,
+    )
 
 
 def mended(rows: LedgerRows) -> LedgerRows:

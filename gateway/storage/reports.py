@@ -15,14 +15,14 @@ from gateway.core.errors import Fault, Kind
 from gateway.storage.engine import Database, ReadSession
 from gateway.storage.moments import Interval
 from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
-from gateway.storage.rollup_rows import FIGURE_COLUMNS, HOUR_US, add_up, figure_reader, stored_rollup
+from gateway.storage.rollup_rows import FIGURE_COLUMNS, HOUR_US, adder, stored_rollup
 from gateway.storage.stored_calls import StoredCall, stored_attempt, stored_call
 from gateway.storage.tables import DIMENSIONS, attempts, calls, charges, rollups_hourly
 from gateway.storage.usage_report import Sums, UsageReport, UsageRow
 
 __all__ = ["CallFilter", "Interval", "Reports", "StoredCall", "UsageReport", "UsageRow", "check_usage"]
 
-_read_figures = figure_reader(FIGURE_COLUMNS)
+_add_up = adder(FIGURE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ async def _sum_calls(session: ReadSession, sums: Sums, since_us: int, until_us: 
         *(func.coalesce(calls.c[name], "") == value for name, value in where.items()),
     )
     async for rows in session.chunks(statement):
-        for key, rollup in (await asyncio.to_thread(add_up, rows, _read_figures)).items():
+        for key, rollup in (await asyncio.to_thread(_add_up, rows)).items():
             sums.add(key, rollup)
 
 

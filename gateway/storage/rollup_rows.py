@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from sqlalchemy import BigInteger, Select, Text, and_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from gateway.core.rollups import Figures, Rollup
+from gateway.core.rollups import FIGURES, Rollup
 from gateway.core.sketch import Sketch
 from gateway.core.usage import BUCKETS
 from gateway.storage.address import DialectName
@@ -20,11 +20,7 @@ from gateway.storage.tables import DIMENSIONS, rollups_hourly
 HOUR_US = 3_600_000_000
 """Microseconds of an hour."""
 
-_PLAIN_FIGURES = (
-    "usage_basis", "cost_nano", "cost_at_least_nano", "avoided_nano", "reserve_nano",
-    "ttft_ms", "itl_p50_ms", "duration_ms", "output_tokens_per_second",
-)  # fmt: skip
-FIGURE_COLUMNS = ("started_us", *DIMENSIONS, "attempts", *BUCKETS, *_PLAIN_FIGURES)
+FIGURE_COLUMNS = ("started_us", *DIMENSIONS, *(name for name in FIGURES if name not in DIMENSIONS))
 """The columns of `calls` that matter to the sums."""
 
 ROLLUP_COLUMNS = tuple(rollups_hourly.c.keys())
@@ -47,33 +43,32 @@ class RollupKey(NamedTuple):
 Rollups: TypeAlias = dict[RollupKey, Rollup]
 
 
-def figure_reader(columns: Sequence[str]) -> Callable[[Sequence[Any]], tuple[RollupKey, Figures]]:
-    """How to take rollup key and figures out of rows of `calls` that have these columns."""
+AddUp: TypeAlias = Callable[[Iterable[Sequence[Any]]], Rollups]
+
+
+def adder(columns: Sequence[str]) -> AddUp:
+    """What makes the hourly sums of rows of `calls` that have these columns."""
     at = {name: place for place, name in enumerate(columns)}
-    started, end, tried = at["started_us"], at["end"], at["attempts"]
+    started = at["started_us"]
     group_of = itemgetter(*(at[name] for name in DIMENSIONS))
-    usage_of = itemgetter(*(at[name] for name in BUCKETS))
-    plain_of = itemgetter(*(at[name] for name in _PLAIN_FIGURES))
+    figures_of = itemgetter(*(at[name] for name in FIGURES))
 
-    def read(row: Sequence[Any]) -> tuple[RollupKey, Figures]:
-        started_us = row[started]
-        group = tuple([value or "" for value in group_of(row)])
-        figures = Figures(row[end], row[tried], usage_of(row), *plain_of(row))
-        return RollupKey(started_us - started_us % HOUR_US, group), figures
+    def add_up(rows: Iterable[Sequence[Any]]) -> Rollups:
+        groups: dict[tuple[int, Sequence[Any]], list[Sequence[Any]]] = {}
+        for row in rows:
+            key = row[started] // HOUR_US, group_of(row)
+            group = groups.get(key)
+            if group is None:
+                groups[key] = [figures_of(row)]
+            else:
+                group.append(figures_of(row))
+        rollups: Rollups = {}
+        for (hour, names), figures in groups.items():
+            of = RollupKey(hour * HOUR_US, tuple([name or "" for name in names]))
+            rollups.setdefault(of, Rollup()).add(figures)
+        return rollups
 
-    return read
-
-
-def add_up(rows: Iterable[Sequence[Any]], read: Callable[[Sequence[Any]], tuple[RollupKey, Figures]]) -> Rollups:
-    """The hourly sums of rows of `calls`."""
-    rollups: Rollups = {}
-    for row in rows:
-        key, figures = read(row)
-        rollup = rollups.get(key)
-        if rollup is None:
-            rollup = rollups[key] = Rollup()
-        rollup.add(figures)
-    return rollups
+    return add_up
 
 
 def merge_stored(rollups: Rollups, stored: Iterable[Sequence[Any]]) -> None:

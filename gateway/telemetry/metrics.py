@@ -42,7 +42,6 @@ _HISTOGRAMS: tuple[tuple[str, str, str, tuple[float, ...]], ...] = (
     ("overhead_ms", "overhead", "Call received to upstream asked: what the gateway adds.", _OVERHEAD),
 )
 _timings: Callable[[Timings], tuple[float | None, ...]] = attrgetter(*(name for name, *_ in _HISTOGRAMS))
-_counts: Callable[[object], tuple[int | None, ...]] = attrgetter(*BILLED_BUCKETS)
 
 _CALL_LABELS = ("path", "team", "target", "provider", "end")
 _SPEND_LABELS = ("target", "provider", "team")
@@ -126,7 +125,7 @@ class _Spend:
     def add(self, attempt: Attempt) -> None:
         self.ended[attempt.end] += 1
         sums = self.counts[attempt.usage_basis]
-        for index, count in enumerate(_counts(attempt.usage)):
+        for index, count in enumerate(attempt.usage.billed()):
             if count:
                 sums[index] += count
         self.cost_nano += attempt.cost_nano or 0

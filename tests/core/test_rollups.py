@@ -6,43 +6,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.calls import End
-from gateway.core.rollups import Figures, Rollup
+from gateway.core.rollups import FIGURES, Rollup
 from gateway.core.usage import BUCKETS, Basis, Usage
-
-NOTHING = (None,) * len(BUCKETS)
 
 counts = st.none() | st.integers(0, 10**6)
 milliseconds = st.none() | st.floats(0.1, 1e5)
-figures = st.builds(
-    Figures,
-    end=st.sampled_from(End).map(str),
-    attempts=st.integers(0, 3),
-    usage=st.tuples(*[counts] * len(BUCKETS)),
-    usage_basis=st.sampled_from(Basis).map(str),
-    cost_nano=counts,
-    cost_at_least_nano=counts,
-    avoided_nano=st.integers(0, 100),
-    reserve_nano=st.integers(0, 100),
-    ttft_ms=milliseconds,
-    itl_p50_ms=milliseconds,
-    duration_ms=milliseconds,
-    output_tokens_per_second=st.none() | st.just(1.0),
+Figures = tuple[Any, ...]
+
+one_call = st.fixed_dictionaries(
+    {
+        "end": st.sampled_from(End).map(str),
+        "attempts": st.integers(0, 3),
+        **dict.fromkeys(BUCKETS, counts),
+        "usage_basis": st.sampled_from(Basis).map(str),
+        "cost_nano": counts,
+        "cost_at_least_nano": counts,
+        "avoided_nano": st.integers(0, 100),
+        "reserve_nano": st.integers(0, 100),
+        "ttft_ms": milliseconds,
+        "itl_p50_ms": milliseconds,
+        "duration_ms": milliseconds,
+        "output_tokens_per_second": st.none() | st.just(1.0),
+    }
 )
+figures = one_call.map(lambda call: tuple(call[name] for name in FIGURES))
 
 
 def a_call(**changes: Any) -> Figures:
-    plain = Figures("completed", 1, NOTHING, "provider", 0, None, 0, 0, None, None, None, None)
-    return plain._replace(**changes)
+    plain = {"end": "completed", "attempts": 1, "usage_basis": "provider", "cost_nano": 0}
+    plain |= {"avoided_nano": 0, "reserve_nano": 0}
+    usage = changes.pop("usage", {})
+    return tuple({**plain, **usage, **changes}.get(name) for name in FIGURES)
 
 
-def usage(**buckets: int) -> tuple[int | None, ...]:
-    return tuple(buckets.get(bucket) for bucket in BUCKETS)
+def usage(**buckets: int) -> dict[str, int]:
+    return buckets
 
 
 def summed(*calls: Figures) -> Rollup:
     rollup = Rollup()
-    for call in calls:
-        rollup.add(call)
+    rollup.add(calls)
     return rollup
 
 
@@ -102,3 +105,11 @@ def test_merging_sums_is_summing_all_calls(some: list[Figures], others: list[Fig
     merged = summed(*some)
     merged.merge(summed(*others))
     assert merged == summed(*some, *others)
+
+
+@given(st.lists(figures, max_size=6))
+def test_adding_at_once_is_adding_one_by_one(calls: list[Figures]) -> None:
+    one_by_one = Rollup()
+    for call in calls:
+        one_by_one.add([call])
+    assert summed(*calls) == one_by_one

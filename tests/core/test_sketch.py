@@ -13,8 +13,7 @@ values = st.lists(st.floats(min_value=0, max_value=1e9, allow_subnormal=False), 
 
 def sketch_of(numbers: list[float]) -> Sketch:
     sketch = Sketch()
-    for number in numbers:
-        sketch.add(number)
+    sketch.add(numbers)
     return sketch
 
 
@@ -41,7 +40,7 @@ def test_merging_is_counting_both(some: list[float], others: list[float]) -> Non
 def test_merging_leaves_the_other_alone() -> None:
     one, other = Sketch(), sketch_of([1.0])
     one.merge(other)
-    one.add(1.0)
+    one.add([1.0])
     assert other.count == 1
 
 

@@ -9,14 +9,14 @@ from gateway.core.calls import CallRecord, End
 from gateway.core.usage import BUCKETS
 from gateway.storage.ledger_rows import CALL_COLUMNS, rows_of
 from gateway.storage.moments import Interval
-from gateway.storage.rollup_rows import add_up, figure_reader
+from gateway.storage.rollup_rows import adder
 from gateway.storage.usage_report import Sums, UsageReport
 from tests.storage.calls import HOUR_US, START_US, a_call, an_attempt, with_facts
 
 
 def report_of(records: Sequence[CallRecord], group_by: Sequence[str], interval: Interval | None = None) -> UsageReport:
     sums = Sums(group_by, interval)
-    for key, rollup in add_up(rows_of(records).calls, figure_reader(CALL_COLUMNS)).items():
+    for key, rollup in adder(CALL_COLUMNS)(rows_of(records).calls).items():
         sums.add(key, rollup)
     return sums.report()
 

@@ -1,7 +1,6 @@
 """Counts times rates: the charges of one attempt, or why they are not the whole. The only place that multiplies."""
 
 from decimal import Decimal
-from operator import attrgetter
 
 from gateway.core.calls import Charge
 from gateway.core.errors import Fault, Kind
@@ -12,7 +11,6 @@ from gateway.core.pricing.rates import EXACT, Line, Table, line
 from gateway.core.usage import BILLED_BUCKETS, Usage
 from gateway.core.value import value
 
-_billed = attrgetter(*BILLED_BUCKETS)
 _CACHE_READ = BILLED_BUCKETS.index("cache_read")
 
 _Lines = list[tuple[int, Line]]
@@ -53,7 +51,7 @@ def _quickly(attempt: int, usage: Usage, lines: tuple[Line | None, ...], up_to: 
     """What nearly every call comes to, in a fraction of the time; null where anything must be looked at closer."""
     total = used = 0
     charges: tuple[Charge, ...] = ()
-    for place, quantity in enumerate(_billed(usage)):
+    for place, quantity in enumerate(usage.billed()):
         if quantity:
             one = lines[place]
             if one is None:
@@ -81,7 +79,7 @@ def _assess(usage: Usage, price: Price | None, conditions: Conditions) -> tuple[
     """What can be charged, and why that is not everything."""
     if price is not None and price.free:
         return [], None
-    counts = _billed(usage)
+    counts = usage.billed()
     prompt = usage.prompt_tokens
     if not any(counts) and not conditions.metered:
         if prompt == 0:
