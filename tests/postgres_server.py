@@ -4,11 +4,13 @@ One is started for a whole test run, on a free port of the loopback, without any
 Whoever needs one that goes away starts another.
 """
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -23,6 +25,7 @@ import psycopg
 PATIENCE = 30.0
 """Seconds that a start or a stop may take on a busy machine; a start is half a second on an idle one."""
 
+_SET_PARENT_DEATH_SIGNAL = 1
 _CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=200")
 
 
@@ -57,7 +60,9 @@ class PostgresServer:
         place = ["-D", str(self._data), "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self._folder)]
         with self._log.open("ab") as log:
             command = [str(self._binaries / "postgres"), *place, *settings]
-            program: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
+            program: subprocess.Popen[bytes] = subprocess.Popen(
+                command, stdout=log, stderr=log, preexec_fn=_end_with_the_tests, **self._as
+            )
         self._program = program
         deadline = monotonic() + PATIENCE
         while not self._answers():
@@ -139,6 +144,12 @@ def _copied(folder: Path) -> Path:
     if libraries.is_dir():
         shutil.copytree(libraries, folder / libraries.name)
     return folder / package.name
+
+
+def _end_with_the_tests() -> None:
+    """On Linux the server stops when the test run dies, even if that is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGINT)
 
 
 def _free_port() -> int:
