@@ -37,6 +37,7 @@ class PostgresServer:
         self._folder = folder
         self._numbers = count(1)
         self._program: subprocess.Popen[bytes] | None = None
+        self._operator: psycopg.Connection[Any] | None = None
         self._as: dict[str, Any] = {"cwd": folder}
         binaries = _wheel() / "pginstall18" / "bin"
         if os.geteuid() == 0:
@@ -73,24 +74,38 @@ class PostgresServer:
 
     def stop(self) -> None:
         """At once, but what is committed stays: whoever is connected is cut off."""
+        if self._operator is not None:
+            self._operator.close()
+            self._operator = None
         if self._program is None:
             return
         self._program.send_signal(signal.SIGINT)
         self._program.wait(PATIENCE)
         self._program = None
 
-    def new_database(self, template: str = "template0") -> str:
-        """The address of a database of its own, a copy of `template`."""
+    def new_database(self) -> str:
+        """The address of a database of its own, without a table."""
         name = f"books_{next(self._numbers)}"
-        self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        self.sql(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        self.sql(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
+        """Drop a database that `new_database` made."""
+        self.sql(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
+
+    @contextmanager
+    def schema(self, tables: str) -> Iterator[str]:
+        """The address of a schema with these tables, which takes half the time of a database; gone after the block."""
+        name = f"books_{next(self._numbers)}"
+        self.sql(f"CREATE SCHEMA {name}; SET search_path TO {name}; {tables}; RESET search_path")
+        yield self.url(f"postgres?options=-csearch_path%3D{name}")
+        self.sql(f"SET lock_timeout TO '10s'; DROP SCHEMA {name} CASCADE")
 
     def sql(self, statement: str) -> None:
-        with psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(statement.encode())
+        """Carry out statements as the server's operator."""
+        if self._operator is None:
+            self._operator = psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True)
+        self._operator.execute(statement.encode())
 
     @property
     def _data(self) -> Path:
