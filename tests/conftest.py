@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.storage.engine import Database
-from tests.databases import KINDS, Operator, new_database, new_postgres, opened, operator
+from tests.databases import KINDS, Operator, fresh, opened, operator
 from tests.postgres_server import PostgresServer, running
 
 settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -43,11 +43,7 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A new, empty database: every test that asks for one runs on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        yield new_database(tmp_path)
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with new_postgres(server) as url:
+    with fresh(request.param, tmp_path, lambda: request.getfixturevalue("postgres")) as url:
         yield url
 
 

@@ -1,6 +1,6 @@
 """Databases of the current schema for tests, of both kinds, made once and copied."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, create_engine, text
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from gateway.storage.engine import Database, upgrade
+from gateway.storage.engine import Database, head, upgrade
+from gateway.storage.tables import metadata
 from tests.postgres_server import PostgresServer
 
 KINDS = ("sqlite", "postgresql")
 """What a fixture is parametrised with that gives a database of each kind."""
-
-_TEMPLATE = "empty_books"
 
 
 def url_of(path: Path) -> str:
@@ -33,11 +33,19 @@ def new_database(folder: Path) -> str:
 
 @contextmanager
 def new_postgres(server: PostgresServer) -> Iterator[str]:
-    """The URL of a new, empty database of a server; it is gone after the block."""
-    _make_template(server)
-    url = server.new_database(_TEMPLATE)
-    yield url
-    server.drop(url)
+    """The URL of new, empty tables on a server; they are gone after the block."""
+    with server.schema(_empty_tables()) as url:
+        yield url
+
+
+@contextmanager
+def fresh(kind: str, folder: Path, server: Callable[[], PostgresServer]) -> Iterator[str]:
+    """The URL of a new, empty database of one of `KINDS`; a server is asked for only if it takes one."""
+    if kind == "sqlite":
+        yield new_database(folder)
+        return
+    with new_postgres(server()) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -96,6 +104,12 @@ def _empty_database() -> bytes:
 
 
 @cache
-def _make_template(server: PostgresServer) -> None:
-    server.sql(f'CREATE DATABASE "{_TEMPLATE}" TEMPLATE template0')
-    upgrade(server.url(_TEMPLATE))
+def _empty_tables() -> str:
+    """The statements that make what the migrations make; `test_migrate` holds the two together."""
+    dialect = create_engine("postgresql+psycopg://").dialect
+    tables = metadata.sorted_tables
+    made = [CreateTable(table) for table in tables] + [
+        CreateIndex(index) for table in tables for index in table.indexes
+    ]
+    mark = "CREATE TABLE alembic_version (version_num text PRIMARY KEY); INSERT INTO alembic_version VALUES"
+    return ";".join([*(str(statement.compile(dialect=dialect)) for statement in made), f"{mark} ('{head()}')"])

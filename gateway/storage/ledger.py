@@ -68,12 +68,10 @@ class Ledger:
         fresh = list({record.facts.id: record for record in records}.values())
         refused: list[tuple[CallRecord, str]] = []
         async with self._db.write() as session:
-            if not await _added(session, fresh, rows_of):
-                # Some are known already, or hold a text that SQL does not take.
+            if not await _added(session, fresh):
                 fresh = await _not_yet_known(session, fresh)
-                if not await _added(session, fresh, rows_of) and not await _added(session, fresh, _mended_rows_of):
-                    # One is at fault: which one shows when each is tried alone.
-                    refused = await _add_each(session, fresh)
+                if not await _added(session, fresh):
+                    refused = await _add_most(session, fresh)
             await _move(session, journal_id, mark)
             if refused:
                 await self._bury(refused)
@@ -92,13 +90,11 @@ class Ledger:
             raise Fault(Kind.UNAVAILABLE, f"{self._dead_letters.path} cannot be written: {error}") from error
 
 
-async def _added(
-    session: WriteSession, records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows]
-) -> bool:
-    """Whether SQL has taken all of these calls; else it has taken none."""
+async def _added(session: WriteSession, records: Sequence[CallRecord]) -> bool:
+    """Whether SQL has taken all of these calls as they are; else it has taken none."""
     try:
         async with session.savepoint():
-            await _add(session, records, rows_from)
+            await _add(session, records, rows_of)
     except Refused:
         return False
     return True
@@ -153,16 +149,17 @@ def _is_one_of(ids: Sequence[str], dialect: DialectName) -> ColumnElement[bool]:
     return calls.c.id.in_(ids) if dialect == "sqlite" else calls.c.id == func.any(literal(ids, ARRAY(Text)))
 
 
-async def _add_each(session: WriteSession, records: Sequence[CallRecord]) -> list[tuple[CallRecord, str]]:
-    """Add one by one; those that were refused, with the reasons."""
-    refused: list[tuple[CallRecord, str]] = []
-    for record in records:
-        try:
-            async with session.savepoint():
-                await _add(session, [record], _mended_rows_of)
-        except Refused as refusal:
-            refused.append((record, str(refusal)))
-    return refused
+async def _add_most(session: WriteSession, records: Sequence[CallRecord]) -> list[tuple[CallRecord, str]]:
+    """Add all that SQL takes, half by half down to the single call; those that it does not take, with the reasons."""
+    try:
+        async with session.savepoint():
+            await _add(session, records, _mended_rows_of)
+    except Refused as refusal:
+        if len(records) == 1:
+            return [(records[0], str(refusal))]
+        middle = len(records) // 2
+        return [*await _add_most(session, records[:middle]), *await _add_most(session, records[middle:])]
+    return []
 
 
 async def _move(session: WriteSession, journal_id: str, mark: Mark) -> None:

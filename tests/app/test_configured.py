@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.configured import database_secrets
 from gateway.core.errors import Fault, Kind
-from gateway.settings import SettingsError
-from tests.app.building import built
+from gateway.settings import SettingsError, load
+from tests.app.building import built, settings_file
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,11 @@ def test_a_key_of_ours_as_provider_key_is_an_error_at_start(tmp_path: Path) -> N
 def test_a_missing_secret_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="NOT_SET"):
         built(tmp_path, providers="\n  openai: {api_key: env:NOT_SET}")
+
+
+def test_the_databases_password_is_a_secret_of_the_log(tmp_path: Path) -> None:
+    """Known fault 79: as it is written in the address, and as it is meant."""
+    address = "postgresql+psycopg://keeper:hunter%402@db.example/books?sslpassword=hunter3"
+    settings = load(settings_file(tmp_path, database="{url: env:BOOKS}"), {"BOOKS": address})
+    assert [secret.reveal() for secret in database_secrets(settings)] == ["hunter%402", "hunter@2", "hunter3"]
+    assert database_secrets(load(settings_file(tmp_path), {})) == []

@@ -1,14 +1,15 @@
 """What every key ring holds to: the one in memory that tests use, and the one over SQL."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway.core.keys import Key, digest
 from gateway.ports import KeyRing
-from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
+from tests.databases import KINDS, fresh, opened
 from tests.fakes.clock import FakeClock
 from tests.fakes.keyring import MemoryKeyRing
 
@@ -25,24 +26,26 @@ def a_key(now_us: int) -> Key:
     )
 
 
-@pytest.fixture(params=["memory", "sql", "file"])
-def ring_of(request: pytest.FixtureRequest, db: Database) -> MakeRing:
+@pytest.fixture(params=["memory", "file", *KINDS])
+async def ring_of(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeRing]:
     """Makes a key ring of some keys."""
-    clock = FakeClock()
-    repository = KeyRepository(db, clock.now_us)
+    clock, kind = FakeClock(), request.param if request.param in KINDS else "sqlite"
+    with fresh(kind, tmp_path, lambda: request.getfixturevalue("postgres")) as url:
+        async with opened(url) as db:
+            repository = KeyRepository(db, clock.now_us)
 
-    async def make(*keys: Key) -> Ring:
-        if request.param == "memory":
-            return MemoryKeyRing(clock.now_us, keys), clock
-        if request.param == "file":
-            return KeyStore(repository, keys, clock.now_us), clock
-        for key in keys:
-            await repository.add(key, "test")
-        store = KeyStore(repository, (), clock.now_us)
-        await store.refresh()
-        return store, clock
+            async def make(*keys: Key) -> Ring:
+                if request.param == "memory":
+                    return MemoryKeyRing(clock.now_us, keys), clock
+                if request.param == "file":
+                    return KeyStore(repository, keys, clock.now_us), clock
+                for key in keys:
+                    await repository.add(key, "test")
+                store = KeyStore(repository, (), clock.now_us)
+                await store.refresh()
+                return store, clock
 
-    return make
+            yield make
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Keys in SQL: what can be done to one, that every change is told, and that the ring follows."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -197,6 +198,16 @@ async def test_the_ring_follows_what_another_process_changes(database_url: str) 
         await KeyRepository(theirs).revoke("ci", NOW, "cli")
         assert await ring.refresh()
         assert ring.find("tk-abcdefgh") is None
+
+
+@pytest.mark.anyio
+async def test_changes_by_several_processes_are_all_told(database_url: str) -> None:
+    """Known fault 54: a count that two read and both write back has lost one."""
+    async with opened(database_url) as one, opened(database_url) as two:
+        repositories = [KeyRepository(db, lambda: NOW) for db in (one, two)]
+        await asyncio.gather(*(repositories[number % 2].add(another(number), "cli") for number in range(12)))
+        assert await repositories[0].revision() == 12
+        assert len((await AuditLog(two).page(50)).items) == len(await repositories[1].all()) == 12
 
 
 @pytest.mark.anyio

@@ -108,6 +108,17 @@ async def test_a_row_that_sql_refuses_holds_nobody_up(ledger: Ledger, sql: Opera
 
 
 @pytest.mark.anyio
+async def test_some_refused_among_many_are_found_wherever_they_are(ledger: Ledger, sql: Operator) -> None:
+    """Known fault 52: the rest of a large batch arrives, and at once."""
+    monstrous = replace(an_attempt(), usage=Usage(input=2**70))
+    odd = {0, 1, 500, 998, 999}
+    records = [a_call(number, attempts=[monstrous] if number in odd else None) for number in range(1000)]
+    assert await ledger.append("j", records, Mark(1, 10)) == 995
+    assert sql.count("calls") == sql.one("SELECT sum(calls) FROM rollups_hourly") == 995
+    assert ledger.dead_letters == len(odd)
+
+
+@pytest.mark.anyio
 async def test_two_charges_for_one_bucket_are_refused(ledger: Ledger, sql: Operator, tmp_path: Path) -> None:
     """Known fault 16: no bucket is charged twice."""
     twice = replace(an_attempt(), charges=(Charge(0, "input", 1, "2", 2), Charge(0, "input", 1, "2", 2)))

@@ -46,8 +46,9 @@ def test_several_may_upgrade_at_once(unmade: str) -> None:
     assert current(unmade) == head()
 
 
-def test_the_migrations_make_what_the_tables_say(database_url: str) -> None:
-    assert differences(database_url) == []
+def test_the_migrations_make_what_the_tables_say(unmade: str) -> None:
+    upgrade(unmade)
+    assert differences(unmade) == []
 
 
 def test_a_difference_is_named(database_url: str, sql: Operator) -> None:

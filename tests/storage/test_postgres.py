@@ -132,14 +132,15 @@ async def test_a_server_that_comes_back_is_used_again() -> None:
 async def test_a_schema_of_its_own_is_enough(url: str) -> None:
     with operator(url) as sql:
         sql.run("CREATE SCHEMA apart")
-    apart = f"{url}?options=-csearch_path%3Dapart"
+    apart = f"{url.partition('?')[0]}?options=-csearch_path%3Dapart"
     assert not exists(apart)
     upgrade(apart)
     assert differences(apart) == []
     async with opened(apart) as db, db.write() as session:
         await session.run(NOTE)
     with operator(url) as sql:
-        assert (sql.count("apart.revisions"), sql.count("public.revisions")) == (1, 0)
+        assert (sql.count("apart.revisions"), sql.count("revisions")) == (1, 0)
+        sql.run("DROP SCHEMA apart CASCADE")
 
 
 # --- writers ----------------------------------------------------------------------------------------------------------
@@ -202,8 +203,11 @@ async def test_a_writer_whose_connection_is_cut_leaves_nothing(
 
 
 @pytest.mark.anyio
-async def test_a_process_takes_five_connections_at_most(books: Database, url: str) -> None:
+async def test_a_process_takes_five_connections_at_most(postgres: PostgresServer) -> None:
     """Known fault 58: pools of many processes fill a server long before it has work to do."""
+    url = postgres.new_database()
+    upgrade(url)
+    books = Database(url)
 
     async def read() -> None:
         async with books.read() as session:
@@ -217,6 +221,8 @@ async def test_a_process_takes_five_connections_at_most(books: Database, url: st
     with operator(url) as sql:
         ours = "application_name = 'tollkeeper' AND datname = current_database()"
         assert sql.one(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}") == 5  # noqa: S608 (a text of this line)
+    await books.close()
+    postgres.drop(url)
 
 
 @pytest.mark.anyio
