@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.net.outbox import AT_ONCE
 from gateway.server.answer import CONTINUE, LAST_CHUNK, chunk, opening
-from gateway.server.head import Head
+from gateway.server.head import Scope
 from gateway.server.limits import MAX_BODY_WAITING
 
 if TYPE_CHECKING:
@@ -56,10 +56,14 @@ class Exchange:
         "task",
     )
 
-    def __init__(self, connection: "Connection", head: Head, keep: bool) -> None:
+    def __init__(self, connection: "Connection", scope: Scope, length: int | None, expects: bool, keep: bool) -> None:
         self._connection = connection
         self._line = connection.line
-        self._scope, self.length, self.expects = head
+        self._scope = scope
+        self.length = length
+        """Bytes of the request's body; null if it comes in chunks."""
+        self.expects = expects
+        """The client waits to hear that its body is wanted."""
         self._parts: list[bytes] = []
         self._given = False
         """The application has the end of the body."""

@@ -6,7 +6,7 @@ connection.
 """
 
 from collections.abc import MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from gateway.server.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET
@@ -39,20 +39,13 @@ class Refused(Exception):
         self.message = message
 
 
-class Head(NamedTuple):
-    """A head that was understood."""
-
-    scope: Scope
-    length: int | None
-    """Bytes of the body; null if it comes in chunks."""
-    expects: bool
-    """The client waits to hear that its body is wanted."""
-
-
 def understood(
     line: Scope, method: bytes, version: str, target: bytes, fields: list[Field], named: dict[bytes, bytes]
-) -> Head:
-    """`line`: what the scopes of one connection have in common; `named`: `fields` by name. Raises `Refused`."""
+) -> tuple[Scope, int | None, bool]:
+    """The scope; the body's length, null if it comes in chunks; whether the client waits to hear that it is wanted.
+
+    `line`: what the scopes of one connection have in common; `named`: `fields` by name. Raises `Refused`.
+    """
     known = _METHODS.get(method)
     if known is None:
         raise Refused(501, "the method is not one that is served here")
@@ -85,7 +78,8 @@ def understood(
         "headers": fields,
     }
     size = None if coding is not None else int(length) if length is not None else 0
-    return Head(scope, size, version == "1.1" and named.get(b"expect", b"").lower() == b"100-continue")
+    expects = b"expect" in named and version == "1.1" and named[b"expect"].lower() == b"100-continue"
+    return scope, size, expects
 
 
 def check_size(target: bytes, fields: list[Field]) -> None:
