@@ -12,7 +12,7 @@ from typing import cast
 from gateway.net.outbox import Outbox
 from gateway.server.answer import refusal
 from gateway.server.exchange import Application, Exchange
-from gateway.server.head import ASGI, Refused
+from gateway.server.head import Refused, scope_of_line
 from gateway.server.limits import MAX_DRAINED, MAX_PIPELINED, Limits
 from gateway.server.line import Line
 from gateway.server.reader import Reader
@@ -41,7 +41,7 @@ class Service:
     limits: Limits
     loop: asyncio.AbstractEventLoop
     watch: "Watch[Connection]"
-    outbox: Outbox = field(default_factory=Outbox)
+    outbox: Outbox
     running: set[Exchange] = field(default_factory=set)
     """Those whose application has not returned."""
     stopping: bool = False
@@ -68,19 +68,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         line = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        peer, name = line.get_extra_info("peername"), line.get_extra_info("sockname")
+        peer, name, secure = map(line.get_extra_info, ("peername", "sockname", "sslcontext"))
         self.line = Line(line, self.service.outbox)
-        self._reader = Reader(
-            self,
-            {
-                "type": "http",
-                "asgi": ASGI,
-                "scheme": "http" if line.get_extra_info("sslcontext") is None else "https",
-                "client": tuple(peer[:2]) if peer else None,
-                "server": tuple(name[:2]) if name else None,
-                "root_path": "",
-            },
-        )
+        client, server = (tuple(place[:2]) if place else None for place in (peer, name))
+        self._reader = Reader(self, scope_of_line("https" if secure else "http", client, server))
         self.service.watch.add(self)
         self._idle()
         if self.service.stopping:
@@ -177,13 +168,6 @@ class Connection(asyncio.Protocol):
         if reader.held:
             held, reader.held = reader.held, bytearray()
             self.data_received(bytes(held))
-
-    def last(self, exchange: Exchange) -> bool:
-        """Whether no request can follow this one, though its client would send one."""
-        length = exchange.length
-        return self.service.stopping or (
-            self._reader.incoming is exchange and length is not None and length - exchange.received > MAX_DRAINED
-        )
 
     # ends
 

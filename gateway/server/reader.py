@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httptools
 
 from gateway.server.exchange import Exchange
-from gateway.server.head import Field, Refused, Scope, check_size, understood, without_upgrade
+from gateway.server.head import Field, Refused, Scope, check_size, scope_of, without_upgrade
 from gateway.server.limits import CHUNK_OVERHEAD, FREE_OVERHEAD, MAX_HEAD, MAX_TARGET
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ class Reader:
         """`scope`: what the scopes of all its requests have in common."""
         self._connection = connection
         self._scope = scope
-        self._parser = httptools.HttpRequestParser(self)
-        self._feed: Any = self._parser.feed_data
         self.ready: deque[Exchange] = deque()
         """Requests whose head is whole and whose turn has not come."""
         self.incoming: Exchange | None = None
@@ -63,8 +61,10 @@ class Reader:
         """Read since the last whole head, in slices that ended outside a body."""
         self._overhead = 0
         """Read of a chunked body, whatever it was."""
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed: Any = self._parser.feed_data
 
-    def read(self, data: bytes | bytearray, busy: bool) -> None:
+    def read(self, data: bytes, busy: bool) -> None:
         """Takes what came. `busy`: a request runs, so that the next one waits. Raises `Refused`."""
         if len(data) <= SLICE and (self.incoming is not None or not busy):
             self._parse(data)
@@ -87,8 +87,8 @@ class Reader:
                 if busy or self.ready:
                     self.held += data[at:]
                     return
-            elif incoming.length is not None:
-                size = max(SLICE, incoming.length - incoming.received)
+            elif not incoming.chunked:
+                size = max(SLICE, incoming.to_come())
             self._parse(data[at : at + size])
             at += size
 
@@ -104,7 +104,7 @@ class Reader:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD + SLICE:
                 raise Refused(431, f"the request's head is longer than {MAX_HEAD} bytes")
-        elif self.incoming.length is None:
+        elif self.incoming.chunked:
             self._overhead += len(data)
             if self._overhead > FREE_OVERHEAD + CHUNK_OVERHEAD * self.incoming.received:
                 raise Refused(400, "the request's chunks have too much beside their data")
@@ -133,8 +133,7 @@ class Reader:
             check_size(self._target, self._fields)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.incoming is None:  # else a trailer: says nothing that anybody here reads
-            self._fields.append((name.lower(), value.rstrip(b" \t")))
+        self._fields.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -144,12 +143,15 @@ class Reader:
             check_size(target, fields)
         self._head_bytes = self._overhead = 0
         named = dict(fields)
-        method, version = parser.get_method(), parser.get_http_version()
+        method, keep = parser.get_method(), parser.should_keep_alive()
+        # Only HTTP/1.1 is kept alive by saying nothing; asking the parser is dear.
+        silent = keep and b"connection" not in named and b"proxy-connection" not in named
+        version = "1.1" if silent else parser.get_http_version()
         if b"upgrade" in named and method != b"CONNECT" and parser.should_upgrade():
             self._upgrade = without_upgrade(method, version, target, fields)
             return
-        scope, length, expects = understood(self._scope, method, version, target, fields, named)
-        exchange = self.incoming = Exchange(self._connection, scope, length, expects, parser.should_keep_alive())
+        scope = scope_of(self._scope, method, version, target, fields, named)
+        exchange = self.incoming = Exchange(self._connection, scope, named, keep)
         self.ready.append(exchange)
 
     def on_body(self, data: bytes) -> None:
@@ -158,6 +160,8 @@ class Reader:
 
     def on_message_complete(self) -> None:
         incoming = self.incoming
+        if self._fields:  # a trailer: says nothing that anybody here reads
+            self._fields = []
         if incoming is not None:
             self.incoming = None
             self.deaf = incoming.close
