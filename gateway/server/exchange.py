@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from gateway.net.outbox import AT_ONCE
-from gateway.server.answer import CONTINUE, LAST_CHUNK, chunk, opening
-from gateway.server.head import Head
-from gateway.server.limits import MAX_BODY_WAITING
+from gateway.server.answer import BODILESS, CONTINUE, LAST_CHUNK, chunk, opening
+from gateway.server.head import Scope
+from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED
 
 if TYPE_CHECKING:
     from gateway.server.connection import Connection
@@ -35,31 +35,38 @@ class Exchange:
     __slots__ = (
         "_chunked",
         "_connection",
+        "_expects",
         "_given",
         "_head",
+        "_length",
         "_line",
         "_news",
         "_owed",
         "_parts",
         "_scope",
         "_silent",
+        "_taken",
         "answered",
-        "buffered",
+        "chunked",
         "close",
         "complete",
-        "expects",
         "hungry",
         "left",
-        "length",
         "received",
         "started",
         "task",
     )
 
-    def __init__(self, connection: "Connection", head: Head, keep: bool) -> None:
+    def __init__(self, connection: "Connection", scope: Scope, fields: dict[bytes, bytes], keep: bool) -> None:
+        """`fields`: those of the request, by name; `keep`: its client would send another one on this connection."""
         self._connection = connection
         self._line = connection.line
-        self._scope, self.length, self.expects = head
+        self._scope = scope
+        self._length = fields.get(b"content-length", b"0")
+        self.chunked = b"transfer-encoding" in fields
+        """The request's body comes in chunks, and nobody knows how long it is."""
+        self._expects = b"expect" in fields and _waits(fields[b"expect"], scope["http_version"])
+        """The client waits to hear that its body is wanted."""
         self._parts: list[bytes] = []
         self._given = False
         """The application has the end of the body."""
@@ -69,8 +76,8 @@ class Exchange:
         self._owed: int | None = None
         """Bytes that the answer's stated length still asks for."""
         self._chunked = self._silent = False
-        self.received = self.buffered = 0
-        """Bytes of the body that came, and those of them that nobody has read yet."""
+        self.received = self._taken = 0
+        """Bytes of the body that came, and those of them that the application has."""
         self.complete = False
         """The request is whole."""
         self.hungry = False
@@ -108,12 +115,15 @@ class Exchange:
         """A piece of the body."""
         self.received += len(data)
         if not self.answered:
-            self.buffered += len(data)
             self._parts.append(data)
-            if self.buffered > MAX_BODY_WAITING:
+            if self.received - self._taken > MAX_BODY_WAITING:
                 self._line.hold_back()
             if self._news is not None:
                 self._news.set()
+
+    def to_come(self) -> int:
+        """Bytes of the body that are still to come, if it is not chunked."""
+        return int(self._length) - self.received
 
     def end(self) -> None:
         """The request is whole."""
@@ -134,8 +144,8 @@ class Exchange:
         while not self.left and not self.answered:
             if self._parts or (self.complete and not self._given):
                 return self._next_part()
-            if self.expects and not self.complete and not self.started:
-                self.expects = False
+            if self._expects and not self.complete and not self.started:
+                self._expects = False
                 self._line.write(CONTINUE)
             if self._news is None:
                 self._news = asyncio.Event()
@@ -151,11 +161,11 @@ class Exchange:
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self.hungry = False
-        self.expects = False
+        self._expects = False
         self._given = self.complete
-        if self.buffered > MAX_BODY_WAITING:
+        self._taken = self.received
+        if self._line.paused:
             self._line.take_more()
-        self.buffered = 0
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
     async def send(self, message: Message) -> None:
@@ -175,21 +185,27 @@ class Exchange:
     def _begin(self, message: Message) -> None:
         if self.started:
             raise RuntimeError("the answer has begun already")
-        connection, scope = self._connection, self._scope
-        if self.expects and not self.complete:
-            self.close = True  # whether the body still comes is up to the client: nothing after it can be trusted
-        self._head, self._owed, self._chunked, self._silent, self.close = opening(
-            message["status"],
-            message.get("headers", ()),
+        connection = self._connection
+        status, fields = message["status"], message.get("headers", ())
+        close = self.close or (not self.complete and self._hopeless())
+        self._silent = self._scope["method"] == "HEAD"
+        self._head, self._owed, self._chunked, self.close = opening(
+            status,
+            fields if type(fields) is list else list(fields),
             connection.service.watch.date,
-            to_head=scope["method"] == "HEAD",
-            old=scope["http_version"] == "1.0",
-            close=self.close or connection.last(self),
+            self._silent,
+            self._scope["http_version"] == "1.0",
+            close or connection.service.stopping,
         )
+        self._silent = self._silent or status in BODILESS
         self.started = True
         if self._owed is None:  # its body may be long in coming
             self._line.write(self._head)
             self._head = b""
+
+    def _hopeless(self) -> bool:
+        """Whether what is left of the body cannot be thrown away: there is too much, or it may never come."""
+        return self._expects or (not self.chunked and self.to_come() > MAX_DRAINED)
 
     def _send_body(self, body: bytes, more: bool) -> None:
         if not self.started or self.answered:
@@ -221,6 +237,10 @@ class Exchange:
             if self._owed < 0 or (self._owed and not more):
                 raise RuntimeError("the answer's body is not as long as its length says")
         return body
+
+
+def _waits(expect: bytes, version: str) -> bool:
+    return version == "1.1" and expect.lower() == b"100-continue"
 
 
 def _for_want_of_a_client(error: BaseException | None) -> bool:

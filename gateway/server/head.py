@@ -5,16 +5,33 @@ characters, lengths that are no number, that are repeated, or that stand beside 
 connection.
 """
 
-from collections.abc import MutableMapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 from gateway.server.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET
 
 Field = tuple[bytes, bytes]
-Scope = MutableMapping[str, Any]
+Scope = dict[str, Any]
 
-ASGI = {"version": "3.0", "spec_version": "2.4"}
+
+def scope_of_line(scheme: str, client: tuple[str, int] | None, server: tuple[str, int] | None) -> Scope:
+    """What the scopes of all requests of one connection have in common, with the places of what they have not."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "scheme": scheme,
+        "client": client,
+        "server": server,
+        "root_path": "",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [],
+    }
+
 
 # Methods of HTTP that llhttp knows; not CONNECT, which asks for a tunnel, and not those of RTSP and ICE.
 _METHODS = {
@@ -26,6 +43,8 @@ _METHODS = {
         *("M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE"),
     )
 }
+_SLASH, _HASH = b"/#"
+_LONGEST_HOST = 300
 _IN_AUTHORITY = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]"
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
 
@@ -39,20 +58,13 @@ class Refused(Exception):
         self.message = message
 
 
-class Head(NamedTuple):
-    """A head that was understood."""
-
-    scope: Scope
-    length: int | None
-    """Bytes of the body; null if it comes in chunks."""
-    expects: bool
-    """The client waits to hear that its body is wanted."""
-
-
-def understood(
+def scope_of(
     line: Scope, method: bytes, version: str, target: bytes, fields: list[Field], named: dict[bytes, bytes]
-) -> Head:
-    """`line`: what the scopes of one connection have in common; `named`: `fields` by name. Raises `Refused`."""
+) -> Scope:
+    """The request as ASGI wants to hear it. Raises `Refused`.
+
+    `line`: what the scopes of one connection have in common; `named`: `fields` by name.
+    """
     known = _METHODS.get(method)
     if known is None:
         raise Refused(501, "the method is not one that is served here")
@@ -66,26 +78,27 @@ def understood(
     if host is None:
         if version == "1.1":
             raise Refused(400, "the request has no Host field")
-    elif host.translate(None, _IN_AUTHORITY):
+    elif len(host) > _LONGEST_HOST or not _is_authority(host):
         raise Refused(400, "the Host field is not a host")
-    length, coding = named.get(b"content-length"), named.get(b"transfer-encoding")
-    if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
+    if b"transfer-encoding" in named and (version == "1.0" or named[b"transfer-encoding"].lower() != b"chunked"):
         raise Refused(400, "the only transfer coding that is understood here is chunked, over HTTP/1.1")
-    if target[0] != 47 or b"#" in target:  # "/"
+    if target[0] != _SLASH or _HASH in target:
         target = _unusual(known, target, fields)
     raw_path, _, query = target.partition(b"?")
     path = raw_path.decode("ascii")
-    scope = {
-        **line,
-        "http_version": version,
-        "method": known,
-        "path": unquote(path) if "%" in path else path,
-        "raw_path": raw_path,
-        "query_string": query,
-        "headers": fields,
-    }
-    size = None if coding is not None else int(length) if length is not None else 0
-    return Head(scope, size, version == "1.1" and named.get(b"expect", b"").lower() == b"100-continue")
+    scope = line.copy()
+    scope["http_version"] = version
+    scope["method"] = known
+    scope["path"] = unquote(path) if "%" in path else path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = fields
+    return scope
+
+
+@lru_cache(128)
+def _is_authority(text: bytes) -> bool:
+    return not text.translate(None, _IN_AUTHORITY)
 
 
 def check_size(target: bytes, fields: list[Field]) -> None:
@@ -109,11 +122,11 @@ def _unusual(method: str, target: bytes, fields: list[Field]) -> bytes:
     if target == b"*" and method == "OPTIONS":
         return target
     scheme, mark, rest = target.partition(b"://")
-    if b"#" in target or not mark or scheme.lower() not in (b"http", b"https"):
+    if _HASH in target or not mark or scheme.lower() not in (b"http", b"https"):
         raise Refused(400, "the request's target is neither a path nor an address")
     authority, slash, path = rest.partition(b"/")
     authority, question, query = authority.partition(b"?")
-    if not authority or authority.translate(None, _IN_AUTHORITY):
+    if not authority or len(authority) > _LONGEST_HOST or not _is_authority(authority):
         raise Refused(400, "the request's target names no host")
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
     return b"/" + (question + query + slash if question else b"") + path

@@ -14,7 +14,7 @@ GATHERED = 64 * 1024
 class Line:
     """One transport, written to by way of the outbox that all share."""
 
-    __slots__ = ("_gathered", "_outbox", "_paused", "_room", "_sent", "_taken", "_took_at", "choked", "transport")
+    __slots__ = ("_gathered", "_outbox", "_room", "_sent", "_taken", "_took_at", "choked", "paused", "transport")
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self.transport = transport
@@ -22,7 +22,8 @@ class Line:
         self.choked = False
         """More waits to be sent than should."""
         self._room: asyncio.Event | None = None
-        self._paused = False
+        self.paused = False
+        """The client is held back."""
         self._sent = self._gathered = 0
         self._taken = 0
         """Bytes that the client had taken at `_took_at`, a monotonic second."""
@@ -71,13 +72,13 @@ class Line:
 
     def hold_back(self) -> None:
         """Nothing more is read for now."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
+        if not self.paused and not self.transport.is_closing():
+            self.paused = True
             self.transport.pause_reading()
 
     def take_more(self) -> None:
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
+        if self.paused and not self.transport.is_closing():
+            self.paused = False
             self.transport.resume_reading()
 
     # ends

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from gateway.core.errors import Fault, Kind
+from gateway.net.outbox import Outbox
 from gateway.server.connection import Connection, Service
 from gateway.server.exchange import Application
 from gateway.server.limits import Limits
@@ -58,7 +59,7 @@ class Server:
         `started` is called as soon as calls are taken, and a signal would end them well.
         """
         loop = self._loop = asyncio.get_running_loop()
-        service = Service(self._application, self._limits, loop, self._watch)
+        service = Service(self._application, self._limits, loop, self._watch, Outbox(loop.call_soon))
         door = await loop.create_server(
             lambda: Connection(service),
             sock=listener,
