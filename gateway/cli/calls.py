@@ -120,9 +120,10 @@ async def _one(config: Path | None, call_id: str) -> dict[str, Any]:
     from gateway.storage.reports import Reports
 
     async with opened(config, read_only=True) as db:
-        found = await Reports(db).call(call_id)
-    if found is None:
-        raise Fault(Kind.NOT_FOUND, f"there is no call {call_id}", hint="`tollkeeper calls` lists them with their ids")
+        reports = Reports(db)
+        found = await reports.call(call_id)
+        if found is None:
+            raise await reports.absent(call_id)
     return found.as_json(alone=True)
 
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.control import times
 from gateway.control.dependencies import Filter, Given, Json, refuse_strange
 from gateway.core.calls import End
-from gateway.core.errors import Fault, Kind
 from gateway.storage.reports import CallFilter
 
 router = APIRouter(prefix="/admin/calls", tags=["calls"], dependencies=[Depends(refuse_strange)])
@@ -148,6 +147,5 @@ async def show_call(id: str, services: Given) -> Response:
     """One call with its attempts and charges."""
     call = await services.reports.call(id)
     if call is None:
-        hint = "a call shows here within a second of its end"
-        raise Fault(Kind.NOT_FOUND, f"there is no call {id}", hint=hint)
+        raise await services.reports.absent(id)
     return Json(call.as_json(alone=True))

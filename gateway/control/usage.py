@@ -74,6 +74,8 @@ class UsageRow(UsageSums):
 class UsageAnswer(BaseModel):
     rows: list[UsageRow]
     totals: UsageSums
+    whole_hours_before: str | None = None
+    """There if the period cuts an hour whose calls were deleted: before this time hours count whole."""
 
 
 @router.get("", response_model=UsageAnswer)

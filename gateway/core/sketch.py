@@ -61,9 +61,14 @@ class Sketch:
         return None
 
     def to_bytes(self) -> bytes:
-        """Six bytes for each bin in use; a bin holds up to 2^32 - 1 counts."""
-        size = len(self._bins)
-        return _HEADER.pack(_VERSION, size) + struct.pack(f"<{size}h{size}I", *self._bins, *self._bins.values())
+        """Six bytes for each bin in use, lowest bin first; a bin holds up to 2^32 - 1 counts.
+
+        The same counts give the same bytes, in whatever order they came.
+        """
+        places = sorted(self._bins)  # nearly in order already, for that is how they were stored
+        size = len(places)
+        counts = map(self._bins.__getitem__, places)
+        return _HEADER.pack(_VERSION, size) + struct.pack(f"<{size}h{size}I", *places, *counts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Sketch":

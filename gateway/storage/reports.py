@@ -1,20 +1,22 @@
 """What was spent and what happened, read from the ledger. Never writes; has a time limit, so that it starves nobody.
 
 Sums take whole hours from the rollups and the rest from the calls themselves, in one view of the database and with
-one accumulator: for any period they equal the sum of its calls.
+one accumulator: for any period they equal the sum of its calls. Where detail was deleted (`retention`) hours are whole.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from sqlalchemy import Select, func, select
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.engine import Database, ReadSession
-from gateway.storage.moments import Interval
+from gateway.storage.moments import Interval, moment
 from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.retention import kept_since
 from gateway.storage.rollup_rows import FIGURE_COLUMNS, HOUR_US, adder, stored_rollup
 from gateway.storage.stored_calls import StoredCall, stored_attempt, stored_call
 from gateway.storage.tables import DIMENSIONS, attempts, calls, charges, rollups_hourly
@@ -23,6 +25,8 @@ from gateway.storage.usage_report import Sums, UsageReport, UsageRow
 __all__ = ["CallFilter", "Interval", "Reports", "StoredCall", "UsageReport", "UsageRow", "check_usage"]
 
 _add_up = adder(FIGURE_COLUMNS)
+_CALL_ID = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""Call ids begin with the milliseconds of their start (RFC 9562, version 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,16 @@ class Reports:
         by_attempt = [[charge for charge in charged if charge.attempt == attempt.attempt] for attempt in tried]
         return stored_call(row, tuple(map(stored_attempt, tried, by_attempt)))
 
+    async def absent(self, call_id: str) -> Fault:
+        """Why the ledger has no call of this id: a `Fault` (not found) to be raised."""
+        begun = _CALL_ID.fullmatch(call_id)
+        async with self._db.read(self._time_limit) as session:
+            kept_us = await kept_since(session)
+        if begun is not None and int(begun[1] + begun[2], 16) * 1000 < kept_us:
+            message = f"the detail of calls that started before {moment(kept_us)} was deleted"
+            return Fault(Kind.NOT_FOUND, message, hint=f"what call {call_id} was is in the sums of its hour alone")
+        return Fault(Kind.NOT_FOUND, f"there is no call {call_id}", hint="`tollkeeper calls` lists them with their ids")
+
     async def calls_after(self, seq: int, wanted: CallFilter = ANY_CALL, limit: int = 100) -> list[StoredCall]:
         """What reached the ledger after `seq`, in that order, without attempts: for following along."""
         statement = wanted.narrow(select(calls)).where(calls.c.seq > seq).order_by(calls.c.seq).limit(limit)
@@ -117,14 +131,18 @@ class Reports:
         """Sums of the calls that started in [since, until), by the dimensions of `tables.DIMENSIONS`.
 
         `where` narrows by dimension; empty text means the calls that have none. Raises `Fault` (invalid) for an
-        unknown dimension or interval, or a period that ends before it starts.
+        unknown dimension or interval, or a period that ends before it starts. Of an hour whose detail was deleted
+        there is the sum alone: a period that cuts it counts it whole, and the report says so.
         """
         where = where or {}
         check_usage(group_by, since_us, until_us, interval, where)
         sums = Sums(group_by, interval)
         async with self._db.read(self._time_limit) as session:
-            await _sum_up(session, sums, since_us, until_us, where)
-        return sums.report()
+            kept_us = await kept_since(session)
+            begin_us, end_us = _whole_where_deleted(since_us, until_us, kept_us)
+            await _sum_up(session, sums, begin_us, end_us, where)
+        widened = (begin_us, end_us) != (since_us, until_us)
+        return replace(sums.report(), whole_hours_before_us=kept_us if widened else None)
 
 
 def check_usage(
@@ -148,6 +166,14 @@ def _require_dimensions(names: Sequence[str], param: str) -> None:
     for name in names:
         if name not in DIMENSIONS:
             raise Fault(Kind.INVALID, f"{name} is not a dimension", hint=f"one of {', '.join(DIMENSIONS)}", param=param)
+
+
+def _whole_where_deleted(since_us: int, until_us: int, kept_us: int) -> tuple[int, int]:
+    """The period, taken to full hours where it begins or ends before there is detail."""
+    if since_us < until_us:
+        since_us -= since_us % HOUR_US if since_us < kept_us else 0
+        until_us += -until_us % HOUR_US if until_us < kept_us else 0
+    return since_us, until_us
 
 
 async def _sum_up(session: ReadSession, sums: Sums, since_us: int, until_us: int, where: Mapping[str, str]) -> None:

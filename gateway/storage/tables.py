@@ -116,8 +116,10 @@ corrections = Table(
     words("actor", nullable=False),
     words("reason", nullable=False),
     number("delta_nano", nullable=False),
+    number("cost_nano", nullable=False),
     words("price_book"),
 )
+Index(None, corrections.c.call_id)
 
 rollups_hourly = Table(
     "rollups_hourly",
@@ -174,6 +176,8 @@ journal_marks = Table(
     number("segment", nullable=False),
     number("offset", nullable=False),
 )
+
+retention = Table("retention", metadata, words("noun", primary_key=True), number("kept_since_us", nullable=False))
 
 revisions = Table("revisions", metadata, words("noun", primary_key=True), number("number", nullable=False))
 

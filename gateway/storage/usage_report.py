@@ -33,10 +33,14 @@ class UsageReport:
 
     rows: tuple[UsageRow, ...]
     totals: Rollup
+    whole_hours_before_us: int | None = None
+    """The period cut an hour before this time, of which only the sum is left: it counts whole. Null if it did not."""
 
     def as_json(self) -> dict[str, object]:
-        """`{"rows": […], "totals": {…}}` of contract §5."""
-        return {"rows": [row.as_json() for row in self.rows], "totals": sums_json(self.totals)}
+        """`{"rows": […], "totals": {…}}` of contract §5; with `whole_hours_before` if hours were taken whole."""
+        before_us = self.whole_hours_before_us
+        note = {} if before_us is None else {"whole_hours_before": moment(before_us)}
+        return {"rows": [row.as_json() for row in self.rows], "totals": sums_json(self.totals), **note}
 
 
 class Sums:

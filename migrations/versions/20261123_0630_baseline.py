@@ -106,11 +106,12 @@ def create_charges_and_corrections() -> None:
         *words("call_id", nullable=False),
         *numbers("made_us", nullable=False),
         *words("actor", "reason", nullable=False),
-        *numbers("delta_nano", nullable=False),
+        *numbers("delta_nano", "cost_nano", nullable=False),
         *words("price_book"),
         of_a_call("corrections"),
         sa.PrimaryKeyConstraint("id", name="pk_corrections"),
     )
+    op.create_index("ix_corrections_call_id", "corrections", ["call_id"])
 
 
 def create_rollups() -> None:
@@ -153,6 +154,12 @@ def create_housekeeping() -> None:
         *words("journal", nullable=False),
         *numbers("segment", "offset", nullable=False),
         sa.PrimaryKeyConstraint("journal", name="pk_journal_marks"),
+    )
+    op.create_table(
+        "retention",
+        *words("noun", nullable=False),
+        *numbers("kept_since_us", nullable=False),
+        sa.PrimaryKeyConstraint("noun", name="pk_retention"),
     )
     op.create_table(
         "revisions",

@@ -1,6 +1,7 @@
 """Sketches: quantiles within 1 %, merging without loss, bytes and back."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,16 @@ def test_merging_leaves_the_other_alone() -> None:
 def test_bytes_and_back(numbers: list[float]) -> None:
     sketch = sketch_of(numbers)
     assert Sketch.from_bytes(sketch.to_bytes()) == sketch
+
+
+@given(values, values, st.randoms())
+def test_the_same_counts_are_the_same_bytes(some: list[float], others: list[float], random: Random) -> None:
+    """However they came together, so that what is rebuilt can be compared with what grew."""
+    grown = Sketch.from_bytes(sketch_of(some).to_bytes())
+    grown.merge(sketch_of(others))
+    shuffled = some + others
+    random.shuffle(shuffled)
+    assert grown.to_bytes() == sketch_of(shuffled).to_bytes()
 
 
 @given(st.floats(min_value=0, allow_nan=False, allow_infinity=True))
