@@ -1,4 +1,4 @@
-"""`tollkeeper db`: the database's schema, and copies of the database."""
+"""`tollkeeper db`: the database's schema, and copies of the database. What takes long is in `db_upkeep`."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.db_upkeep import prune, rebuild_rollups
 from gateway.cli.frame import FAILED, Config, group, make_data_folder, read_settings, run
 from gateway.core.errors import Fault, Kind
 
-app = group("The database: its schema, backups.")
+app = group("The database: its schema, its sums, backups.")
+app.command("rebuild-rollups")(rebuild_rollups)
+app.command("prune")(prune)
 
 
 @app.command("upgrade")

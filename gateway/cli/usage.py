@@ -1,5 +1,6 @@
 """`tollkeeper usage`: what was used, what it took and cost, summed by whatever one asks for."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -55,6 +56,9 @@ def usage(
         print(f"No calls from {begin} to {end} UTC. `tollkeeper serve` takes them, --since looks further back.")
     else:
         print_usage(console(), report, group_by, interval)
+    if "whole_hours_before" in report:
+        edge = f"before {report['whole_hours_before']}, of which only sums are left"
+        print(f"Note: the period cuts an hour {edge}; it counts whole.", file=sys.stderr)
 
 
 def _check(group_by: Sequence[str], since_us: int, until_us: int, interval: str | None) -> None:

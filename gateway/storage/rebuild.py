@@ -50,14 +50,14 @@ class Rebuild:
         self._since_us = since_us - since_us % HOUR_US
         self._until_us = until_us
 
-    async def expected_calls(self) -> int:
-        """How many calls there are in these hours by the sums that are stored: for a progress bar, not for a bill."""
+    async def expected_hours(self) -> int:
+        """How many hours there are to look at, by the sums that are stored: for a progress bar."""
         async with self._db.read() as session:
             hours = rollups_hourly.c.hour_us >= max(self._since_us, await kept_since(session))
-            statement = select(func.sum(rollups_hourly.c.calls)).where(hours)
+            statement = select(func.count(rollups_hourly.c.hour_us.distinct())).where(hours)
             if self._until_us is not None:
                 statement = statement.where(rollups_hourly.c.hour_us < self._until_us)
-            return int(await session.scalar(statement) or 0)
+            return int(await session.scalar(statement))
 
     async def kept_since(self) -> int:
         """Hours before are left alone, for their detail was deleted; 0 if nothing was."""
