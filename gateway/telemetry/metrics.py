@@ -187,8 +187,10 @@ class Metrics(Collector):
             if spend is None:
                 spend = self._spend_of(attempt.target, attempt.provider, facts.team)
             spend.add(attempt)
-            unpriced |= attempt.cost_nano is None
-            estimated |= attempt.usage_basis is Basis.ESTIMATED
+            if attempt.cost_nano is None:
+                unpriced = True
+            if attempt.usage_basis is Basis.ESTIMATED:
+                estimated = True
         calls.unpriced += unpriced
         calls.estimated += estimated
 
