@@ -18,20 +18,24 @@ from gateway.app.configured import (
     configured_providers,
     declared_keys,
     file_prices,
+    price_places,
     provider_keys,
     retries_of,
 )
-from gateway.control.dependencies import Check, Health, Services
+from gateway.control.dependencies import Check, Health, PriceDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
+from gateway.core.errors import Fault, Kind
 from gateway.core.keys import digest
-from gateway.core.pricing import PriceBook
+from gateway.core.pricing import FilePrice, KindPrices, PriceBook
+from gateway.core.pricing.doubts import Doubt, doubt_of
 from gateway.core.routing import Retries, Target
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import UpstreamAnswer, UpstreamRequest
+from gateway.providers.catalog import KINDS
 from gateway.providers.directory import ModelDirectory
-from gateway.providers.price_map import load_price_map
+from gateway.providers.price_map import load_price_map, read_price_map
 from gateway.providers.proxies import from_environment
 from gateway.providers.simulated import SimulatedUpstream, Simulation
 from gateway.providers.tokenizer import HelperTokenizer
@@ -52,6 +56,7 @@ from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.ledger import Ledger
+from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from gateway.telemetry.logs import Logs, configure
 from gateway.telemetry.metrics import Metrics, StorageStats
@@ -63,6 +68,8 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[
 
 KEY_REFRESH = 1.0
 """Seconds between looks for changed keys: a revocation is in force within two."""
+PRICE_REFRESH = 1.0
+"""Seconds between looks for changed prices."""
 
 
 class SystemClock:
@@ -120,6 +127,9 @@ class Gateway:
         self.scheduler.add("ledger", self.ledger_job.run)
         self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
         self.prices = self._price_book()
+        self.price_repository = PriceRepository(self.database)
+        self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
+        self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
         observers = (self.logs.calls, self.metrics)
@@ -134,6 +144,7 @@ class Gateway:
         """
         await self.database.connect()
         await self.keys.refresh()
+        await self.price_store.refresh()
         await self.journal.start()
         await self.scheduler.start()
 
@@ -173,7 +184,33 @@ class Gateway:
         known = load_price_map()
         for name, why in known.refused.items():
             logger.warning("the price map's entry %s cannot be used: %s", name, why)
-        return PriceBook(known, file_prices(self.settings))
+        stated = file_prices(self.settings)
+        for entry in stated:
+            doubt = self._doubt(entry, known)
+            if doubt is not None and doubt.sure:
+                param = f"prices.{entry.target_pattern}"
+                raise Fault(Kind.INVALID, doubt.sentence, hint="write USD per million", param=param)
+            if doubt is not None:
+                logger.warning("the price of %s: %s", doubt.target, doubt.sentence)
+        return PriceBook(known, stated)
+
+    def _doubt(self, entry: FilePrice, known: KindPrices) -> Doubt | None:
+        return doubt_of(entry, self.providers.get(entry.target_pattern.partition("/")[0]), known, KINDS)
+
+    def _price_desk(self) -> PriceDesk:
+        def doubt(entry: FilePrice) -> str | None:
+            found = self._doubt(entry, self.prices.known)
+            return None if found is None else found.sentence
+
+        return PriceDesk(
+            repository=self.price_repository,
+            store=self.price_store,
+            book=self.prices,
+            providers=self.providers,
+            aliased=tuple(target.name for alias in self.aliases.values() for target in alias.targets),
+            places=price_places(self.settings),
+            doubt=doubt,
+        )
 
     def _data_plane(self) -> DataPlane:
         server = self.settings.server
@@ -209,6 +246,7 @@ class Gateway:
             clock=self.clock,
             keys=self.key_repository,
             ring=self.keys,
+            prices=self._price_desk(),
             reports=Reports(self.database),
             health=Health(
                 database=self._database_health, journal=self._journal_health, providers=self._provider_health
