@@ -88,6 +88,7 @@ def set_price(
     """
     from gateway.cli.price_changes import stated_price, store_price
     from gateway.cli.price_sheet import print_history
+    from gateway.core.pricing.doubts import preview
 
     entry = None
     if not take_back:

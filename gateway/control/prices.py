@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, WithJsonSchema
+from starlette.exceptions import HTTPException
 
 from gateway.control import times
 from gateway.control.dependencies import ACTOR, Filter, Given, Json, PriceDesk, Services, refuse_strange
@@ -88,6 +89,12 @@ async def show_history(target: str, services: Given) -> PriceHistory:
     """What was ever set for a target, the newest first."""
     _target(services.prices, target)
     return PriceHistory(items=[stored_facts(one) for one in await services.prices.repository.history(target)])
+
+
+@router.api_route("/{name:path}/history", methods=["POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def refuse_change(name: str) -> None:
+    """A history is read only; without this the path would be that of a target whose name ends so."""
+    raise HTTPException(405)
 
 
 @router.get("/{target:path}")

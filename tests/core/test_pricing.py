@@ -298,6 +298,12 @@ def test_stated_prices_are_per_million_and_go_through_the_same_arithmetic() -> N
     assert cost(Usage(input=1_000_000, cache_read=9, output=1_000_000), price) == 50_000_000 + 200_000_000 + 1_000_000
 
 
+def test_a_stated_price_per_call_alone_holds_whatever_the_length() -> None:
+    price = PriceBook(Known(), [FilePrice("box/m", usd_per_call=Decimal("0.25"))]).find(Target(ELSEWHERE, "m"))
+    assert cost(Usage(input=10**6, cache_read=5, output=9, audio_in=1), price) == 250_000_000
+    assert cost(Usage(input=1, web_searches=1), price) is None
+
+
 def test_a_stated_price_without_searches_does_not_cover_them() -> None:
     price = PriceBook(Known(), [FilePrice("box/m", stated(input="1"))]).find(Target(ELSEWHERE, "m"))
     assert cost(Usage(input=1), price, Conditions(web_search=True)) is None

@@ -176,6 +176,8 @@ def _stated_price(entry: FilePrice, book: str) -> Price:
     if not any(amounts):
         raise _senseless(entry, "states nothing but zeros", "zero is not a price: write `free: true`")
     rates = {bucket: amount.scaleb(-6, EXACT) for bucket, amount in per_million.items()}
+    if not rates:  # a price per call alone holds for calls of any length
+        rates = {bucket: Decimal(0) for bucket in BILLED_BUCKETS if bucket != WEB_SEARCHES}
     return Price(book, rates, usd_per_call=entry.usd_per_call, search_billed=WEB_SEARCHES not in rates)
 
 
