@@ -43,7 +43,7 @@ def check(config: Config = None) -> None:
 
 def _check_prices(settings: "Settings") -> None:
     """Raises `Fault` (invalid) for a price that can hardly be meant where its true one is known, as the server does."""
-    from gateway.cli.price_desk import file_prices, providers_of
+    from gateway.cli.prices_desk import file_prices, providers_of
     from gateway.core.pricing import PriceBook
     from gateway.core.pricing.doubts import doubt_of
     from gateway.providers.catalog import KINDS

@@ -289,7 +289,7 @@ def _price_in_book(name: str, config: Path | None) -> "Price":
     """The price of a configured target, or of a kind's model at the kind's own address. Raises `Fault`."""
     from difflib import get_close_matches
 
-    from gateway.cli.price_desk import desk_to_read
+    from gateway.cli.prices_desk import desk_to_read
 
     desk = run(desk_to_read(config))
     try:

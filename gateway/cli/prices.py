@@ -25,11 +25,11 @@ def list_prices(
     as_json: AsJson = False,
 ) -> None:
     """List the prices in force: stated, set, and of every target that an alias leads to."""
-    from gateway.cli.price_sheet import print_prices
+    from gateway.cli.prices_sheet import print_prices
     from gateway.control.prices_shown import price_facts
 
     async def read() -> tuple[list[dict[str, Any]], str]:
-        from gateway.cli.price_desk import price_desk
+        from gateway.cli.prices_desk import price_desk
 
         async with price_desk(config, read_only=True) as (desk, _):
             names = set(desk.book.patterns())
@@ -46,11 +46,11 @@ def list_prices(
 @app.command("show")
 def show(target: TargetName, config: Config = None, as_json: AsJson = False) -> None:
     """Show the price of one target, with everything that decides about it."""
-    from gateway.cli.price_sheet import print_price
+    from gateway.cli.prices_sheet import print_price
     from gateway.control.prices_shown import price_facts
 
     async def read() -> dict[str, Any]:
-        from gateway.cli.price_desk import price_desk
+        from gateway.cli.prices_desk import price_desk
 
         async with price_desk(config, read_only=True) as (desk, _):
             return price_facts(desk.book, desk.target(target))
@@ -86,8 +86,8 @@ def set_price(
 
     What held before stays in the history. Calls that were priced already stay as they are; see `reprice`.
     """
-    from gateway.cli.price_changes import stated_price, store_price
-    from gateway.cli.price_sheet import print_history
+    from gateway.cli.prices_changes import stated_price, store_price
+    from gateway.cli.prices_sheet import print_history
     from gateway.core.pricing.doubts import preview
 
     entry = None
@@ -106,10 +106,10 @@ def set_price(
 @app.command("history")
 def history(target: TargetName, config: Config = None, as_json: AsJson = False) -> None:
     """Show every price that was set for a target."""
-    from gateway.cli.price_sheet import print_history
+    from gateway.cli.prices_sheet import print_history
 
     async def read() -> list[Any]:
-        from gateway.cli.price_desk import price_desk
+        from gateway.cli.prices_desk import price_desk
         from gateway.storage.prices import PriceRepository
 
         async with price_desk(config, read_only=True) as (desk, db):
@@ -136,8 +136,8 @@ def sync(
     It must be readable and believable beside the one in force, which is kept. A map that is not is refused, and the old
     one stays.
     """
-    from gateway.cli.price_changes import take_over
-    from gateway.cli.price_sheet import print_changes
+    from gateway.cli.prices_changes import take_over
+    from gateway.cli.prices_sheet import print_changes
 
     changes, before, after, taken = run(take_over(config, source, sha256, actor(), dry_run=dry_run, force=force))
     print_changes(changes, before, after, taken, as_json)
@@ -156,8 +156,8 @@ def reprice(
 
     With --apply, corrections are written beside the calls: both figures stay, and all sums follow. Safe to repeat.
     """
-    from gateway.cli.price_changes import repriced
-    from gateway.cli.price_sheet import print_repriced
+    from gateway.cli.prices_changes import repriced
+    from gateway.cli.prices_sheet import print_repriced
 
     now = when.now_us()
     since_us, until_us = times.past_us(since, "--since", now), times.past_us(until, "--until", now)

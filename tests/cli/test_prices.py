@@ -292,6 +292,12 @@ def test_old_calls_are_corrected_after_a_look(prices: Shell) -> None:
     shown = json.loads(invoke(prices.data, "calls", "--json", "--config", str(prices.config)).stdout)["items"]
     assert sum(int(item["cost_usd"].replace(".", "")) for item in shown) == 2 * each + 2 * 210_000
 
+    other = next(item for item in shown if item["target"] == "gpu-box/other")
+    sheet = invoke(prices.data, "calls", "show", other["id"], "--config", str(prices.config)).stdout
+    assert "Corrections" in sheet
+    assert "set price 1" in sheet
+    assert "$0.0008" in sheet
+
 
 def test_a_look_at_nothing(prices: Shell) -> None:
     assert prices("reprice", "--since", "1h").stdout.startswith("0 calls would be corrected")

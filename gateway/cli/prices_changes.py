@@ -1,6 +1,6 @@
 """What the commands about prices change: a price of one's own, the map in force, the cost of old calls.
 
-How it is asked for and shown is known in `prices` and `price_sheet`.
+How it is asked for and shown is known in `prices` and `prices_sheet`.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.price_desk import file_prices, price_desk
-from gateway.cli.price_sheet import repriced_json
+from gateway.cli.prices_desk import file_prices, price_desk
+from gateway.cli.prices_sheet import repriced_json
 from gateway.control.repricing import SecondPricing, Timeline
 from gateway.core.errors import Fault, Kind
 from gateway.core.money import usd
