@@ -10,7 +10,7 @@ from gateway.cli.frame import AsJson, Config, group, run
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
 
-app = group("What targets cost: the price book, prices of your own, corrections of old calls.")
+app = group("What targets cost, and what old calls did.")
 
 TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="PROVIDER/MODEL, or PROVIDER/* for all others.")]
 Force = Annotated[bool, typer.Option("--force", help="Although it can hardly be meant.")]
@@ -24,7 +24,10 @@ def list_prices(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the prices in force: stated, set, and of every target that an alias leads to."""
+    """List the prices in force.
+
+    Those that were stated or set, and those of every target that an alias leads to.
+    """
     from gateway.cli.prices_sheet import print_prices
     from gateway.control.prices_shown import price_facts
 
@@ -45,7 +48,7 @@ def list_prices(
 
 @app.command("show")
 def show(target: TargetName, config: Config = None, as_json: AsJson = False) -> None:
-    """Show the price of one target, with everything that decides about it."""
+    """Show one price with all that decides about it."""
     from gateway.cli.prices_sheet import print_price
     from gateway.control.prices_shown import price_facts
 
@@ -82,9 +85,9 @@ def set_price(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set a price in USD per million, in force everywhere within 2 seconds.
+    """Set a price, in USD per million.
 
-    What held before stays in the history. Calls that were priced already stay as they are; see `reprice`.
+    It is in force everywhere within 2 seconds, or from --since on. What held before stays in the history. Calls that were priced already stay as they are; see `reprice`.
     """
     from gateway.cli.prices_changes import stated_price, store_price
     from gateway.cli.prices_sheet import print_history
@@ -131,9 +134,9 @@ def sync(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take over a newer price map, in force everywhere within 2 seconds.
+    """Take over a newer price map.
 
-    It must be readable and believable beside the one in force, which is kept. A map that is not is refused, and the old
+    It is in force everywhere within 2 seconds. It must be readable and believable beside the one in force, which is kept. A map that is not is refused, and the old
     one stays.
     """
     from gateway.cli.prices_changes import take_over
@@ -152,7 +155,9 @@ def reprice(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Price old calls again with the prices that are known now, and show the difference.
+    """Price old calls again, and show the difference.
+
+    By the prices that are known now, for the moment at which each of them ended.
 
     With --apply, corrections are written beside the calls: both figures stay, and all sums follow. Safe to repeat.
     """
