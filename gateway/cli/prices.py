@@ -87,7 +87,8 @@ def set_price(
 ) -> None:
     """Set a price, in USD per million.
 
-    It is in force everywhere within 2 seconds, or from --since on. What held before stays in the history. Calls that were priced already stay as they are; see `reprice`.
+    It is in force everywhere within 2 seconds, or from --since on. What held before stays in the history. Calls that
+    were priced already stay as they are; see `reprice`.
     """
     from gateway.cli.prices_changes import stated_price, store_price
     from gateway.cli.prices_sheet import print_history
@@ -136,8 +137,8 @@ def sync(
 ) -> None:
     """Take over a newer price map.
 
-    It is in force everywhere within 2 seconds. It must be readable and believable beside the one in force, which is kept. A map that is not is refused, and the old
-    one stays.
+    It is in force everywhere within 2 seconds. It must be readable and believable beside the one in force, which is
+    kept. A map that is not is refused, and the old one stays.
     """
     from gateway.cli.prices_changes import take_over
     from gateway.cli.prices_sheet import print_changes

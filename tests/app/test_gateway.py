@@ -91,6 +91,27 @@ async def test_a_price_that_is_set_holds_from_the_next_call_on(tmp_path: Path) -
 
 
 @pytest.mark.anyio
+async def test_an_unpriced_call_raises_a_counter_and_shows_its_tokens(tmp_path: Path) -> None:
+    """Known fault 22: an unknown model is no zero; it is counted where an alert can see it."""
+    async with running(built(tmp_path)) as client:
+        answer = await client.post("/v1/chat/completions", json=CHAT)
+
+        async def totals() -> Any:
+            found = (await client.get("/admin/usage", headers=ADMIN)).json()["totals"]
+            return found if found["calls"] else None
+
+        found = await until(totals)
+        assert (found["cost_usd"], found["unpriced_calls"]) == (None, 1)
+        usage = answer.json()["usage"]
+        assert (found["usage"]["input"], found["usage"]["output"]) == (
+            usage["prompt_tokens"], usage["completion_tokens"],
+        )  # fmt: skip
+        metrics = (await client.get("/metrics", headers=ADMIN)).text
+    counted = [line for line in metrics.splitlines() if line.startswith("tollkeeper_unpriced_calls_total{")]
+    assert [line.rpartition(" ")[2] for line in counted] == ["1.0"]
+
+
+@pytest.mark.anyio
 async def test_a_price_in_another_unit_at_the_provider_s_own_address_is_an_error_at_start(
     tmp_path: Path,
 ) -> None:
