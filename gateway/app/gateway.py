@@ -17,25 +17,20 @@ from gateway.app.configured import (
     authoriser_of,
     configured_providers,
     declared_keys,
-    file_prices,
-    price_places,
     provider_keys,
     retries_of,
 )
-from gateway.control.dependencies import Check, Health, PriceDesk, Services
+from gateway.app.prices import price_book, price_desk
+from gateway.control.dependencies import Check, Health, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
-from gateway.core.errors import Fault, Kind
 from gateway.core.keys import digest
-from gateway.core.pricing import FilePrice, KindPrices, PriceBook
-from gateway.core.pricing.doubts import Doubt, doubt_of
 from gateway.core.routing import Retries, Target
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import UpstreamAnswer, UpstreamRequest
-from gateway.providers.catalog import KINDS
 from gateway.providers.directory import ModelDirectory
-from gateway.providers.price_map import load_price_map, read_price_map
+from gateway.providers.price_map import read_price_map
 from gateway.providers.proxies import from_environment
 from gateway.providers.simulated import SimulatedUpstream, Simulation
 from gateway.providers.tokenizer import HelperTokenizer
@@ -126,7 +121,7 @@ class Gateway:
         self.scheduler = Scheduler()
         self.scheduler.add("ledger", self.ledger_job.run)
         self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
-        self.prices = self._price_book()
+        self.prices = price_book(settings, self.providers)
         self.price_repository = PriceRepository(self.database)
         self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
         self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
@@ -180,38 +175,6 @@ class Gateway:
             HttpTransport(addresses, proxies=from_environment), SimulatedUpstream(simulations, self.clock), simulations
         )
 
-    def _price_book(self) -> PriceBook:
-        known = load_price_map()
-        for name, why in known.refused.items():
-            logger.warning("the price map's entry %s cannot be used: %s", name, why)
-        stated = file_prices(self.settings)
-        for entry in stated:
-            doubt = self._doubt(entry, known)
-            if doubt is not None and doubt.sure:
-                param = f"prices.{entry.target_pattern}"
-                raise Fault(Kind.INVALID, doubt.sentence, hint="write USD per million", param=param)
-            if doubt is not None:
-                logger.warning("the price of %s: %s", doubt.target, doubt.sentence)
-        return PriceBook(known, stated)
-
-    def _doubt(self, entry: FilePrice, known: KindPrices) -> Doubt | None:
-        return doubt_of(entry, self.providers.get(entry.target_pattern.partition("/")[0]), known, KINDS)
-
-    def _price_desk(self) -> PriceDesk:
-        def doubt(entry: FilePrice) -> str | None:
-            found = self._doubt(entry, self.prices.known)
-            return None if found is None else found.sentence
-
-        return PriceDesk(
-            repository=self.price_repository,
-            store=self.price_store,
-            book=self.prices,
-            providers=self.providers,
-            aliased=tuple(target.name for alias in self.aliases.values() for target in alias.targets),
-            places=price_places(self.settings),
-            doubt=doubt,
-        )
-
     def _data_plane(self) -> DataPlane:
         server = self.settings.server
         origins = frozenset(server.allowed_origins)
@@ -246,7 +209,9 @@ class Gateway:
             clock=self.clock,
             keys=self.key_repository,
             ring=self.keys,
-            prices=self._price_desk(),
+            prices=price_desk(
+                self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
+            ),
             reports=Reports(self.database),
             health=Health(
                 database=self._database_health, journal=self._journal_health, providers=self._provider_health

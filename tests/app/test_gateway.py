@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import Fault, Kind
 from gateway.core.pricing import FilePrice
 from gateway.storage.engine import Database
 from gateway.storage.prices import PriceRepository
@@ -109,19 +108,6 @@ async def test_an_unpriced_call_raises_a_counter_and_shows_its_tokens(tmp_path: 
         metrics = (await client.get("/metrics", headers=ADMIN)).text
     counted = [line for line in metrics.splitlines() if line.startswith("tollkeeper_unpriced_calls_total{")]
     assert [line.rpartition(" ")[2] for line in counted] == ["1.0"]
-
-
-@pytest.mark.anyio
-async def test_a_price_in_another_unit_at_the_provider_s_own_address_is_an_error_at_start(
-    tmp_path: Path,
-) -> None:
-    """Known fault 21."""
-    providers = "\n  openai: {}\n  box: {kind: vllm, base_url: 'http://10.0.0.5/v1'}"
-    with pytest.raises(Fault, match="was it meant per token") as caught:
-        built(tmp_path, providers=providers, prices="\n  openai/gpt-4o: {usd_per_million: {input: 0.0000025}}")
-    assert (caught.value.kind, caught.value.param) == (Kind.INVALID, "prices.openai/gpt-4o")
-    # On own hardware it may be meant: a warning.
-    built(tmp_path, providers=providers, prices="\n  box/gpt-oss-120b: {usd_per_million: {input: 0.0000001}}")
 
 
 @pytest.mark.anyio

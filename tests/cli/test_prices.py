@@ -120,6 +120,13 @@ def test_a_price_is_set_shown_and_taken_back(prices: Shell) -> None:
     assert "No price was ever set" in prices("history", "openai/gpt-4.1").stdout
 
 
+def test_the_calculator_knows_what_was_set(prices: Shell) -> None:
+    prices("set", "openai/gpt-4o", "--usd-per-million", "input=2,output=8")
+    asked = ("estimate", "--input", "1000000", "--output", "0", "--target", "openai/gpt-4o", "--json")
+    told = json.loads(invoke(prices.data, *asked, "--config", str(prices.config)).stdout)["requests"]
+    assert (told["per_request_usd"], told["price_book"]) == ("2.000000000", "set price 1")
+
+
 @pytest.mark.parametrize(
     ("flags", "what"),
     [
