@@ -14,7 +14,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key, Secret, digest
 from gateway.core.pricing import FilePrice
 from gateway.core.routing import Alias, Provider, Retries, Target
-from gateway.providers.catalog import KindFacts, base_url_of, is_home, kind_of
+from gateway.providers.catalog import KindFacts, base_url_of, kind_of, provider_of
 from gateway.providers.credentials import auth_headers
 from gateway.providers.simulated import Simulation
 from gateway.proxy.authenticate import is_loopback
@@ -47,11 +47,10 @@ def _provider(name: str, given: ProviderSettings, settings: Settings, environ: M
             if shape is None
             else Simulation(shape.ttft, shape.itl, shape.jitter, shape.output_tokens, shape.errors, shape.seed)
         )
-        return Configured(Provider(name, facts.name, False, facts.quirks), facts, None, api_key, simulation)
+        return Configured(provider_of(name, facts, None), facts, None, api_key, simulation)
     base_url = base_url_of(facts, given.base_url)
     _refuse_circle(name, base_url, settings)
-    provider = Provider(name, facts.name, is_home(facts, base_url), facts.quirks)
-    return Configured(provider, facts, base_url, api_key, None)
+    return Configured(provider_of(name, facts, given.base_url), facts, base_url, api_key, None)
 
 
 def _refuse_circle(name: str, base_url: str, settings: Settings) -> None:
@@ -109,6 +108,14 @@ def file_prices(settings: Settings) -> list[FilePrice]:
         FilePrice(pattern, price.usd_per_million, price.usd_per_call, bool(price.free), price.like)
         for pattern, price in settings.prices.targets.items()
     ]
+
+
+def price_places(settings: Settings) -> dict[str, str | None]:
+    """What the file declares prices for, and where."""
+    return {
+        pattern: f"{settings.file.name}, line {price.line}" if settings.file and price.line else None
+        for pattern, price in settings.prices.targets.items()
+    }
 
 
 def retries_of(settings: Settings) -> Retries:

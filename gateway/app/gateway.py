@@ -18,21 +18,20 @@ from gateway.app.configured import (
     configured_providers,
     database_secrets,
     declared_keys,
-    file_prices,
     provider_keys,
     retries_of,
 )
+from gateway.app.prices import price_book, price_desk
 from gateway.control.dependencies import Check, Health, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.keys import digest
-from gateway.core.pricing import PriceBook
 from gateway.core.routing import Retries, Target
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import UpstreamAnswer, UpstreamRequest
 from gateway.providers.directory import ModelDirectory
-from gateway.providers.price_map import load_price_map
+from gateway.providers.price_map import read_price_map
 from gateway.providers.proxies import from_environment
 from gateway.providers.simulated import SimulatedUpstream, Simulation
 from gateway.providers.tokenizer import HelperTokenizer
@@ -53,6 +52,7 @@ from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.ledger import Ledger
+from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from gateway.telemetry.logs import Logs, configure
 from gateway.telemetry.metrics import Metrics, StorageStats
@@ -64,6 +64,8 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[
 
 KEY_REFRESH = 1.0
 """Seconds between looks for changed keys: a revocation is in force within two."""
+PRICE_REFRESH = 1.0
+"""Seconds between looks for changed prices."""
 
 
 class SystemClock:
@@ -120,7 +122,10 @@ class Gateway:
         self.scheduler = Scheduler()
         self.scheduler.add("ledger", self.ledger_job.run)
         self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
-        self.prices = self._price_book()
+        self.prices = price_book(settings, self.providers)
+        self.price_repository = PriceRepository(self.database)
+        self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
+        self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
         observers = (self.logs.calls, self.metrics)
@@ -135,6 +140,7 @@ class Gateway:
         """
         await self.database.connect()
         await self.keys.refresh()
+        await self.price_store.refresh()
         await self.journal.start()
         await self.scheduler.start()
 
@@ -168,12 +174,6 @@ class Gateway:
         return Upstreams(
             HttpTransport(addresses, proxies=from_environment), SimulatedUpstream(simulations, self.clock), simulations
         )
-
-    def _price_book(self) -> PriceBook:
-        known = load_price_map()
-        for name, why in known.refused.items():
-            logger.warning("the price map's entry %s cannot be used: %s", name, why)
-        return PriceBook(known, file_prices(self.settings))
 
     def _data_plane(self) -> DataPlane:
         server = self.settings.server
@@ -209,6 +209,9 @@ class Gateway:
             clock=self.clock,
             keys=self.key_repository,
             ring=self.keys,
+            prices=price_desk(
+                self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
+            ),
             reports=Reports(self.database),
             health=Health(
                 database=self._database_health, journal=self._journal_health, providers=self._provider_health

@@ -1,6 +1,7 @@
 """One call on a page: what was asked, what it took, used and cost, try by try and charge by charge."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.tables import UNKNOWN, Column, count, decimal, money, print_facts, print_table, word
@@ -35,7 +36,10 @@ def print_call(out: "Console", call: Mapping[str, Any]) -> None:
         _print_attempts(out, call["attempts"])
     if call["charges"]:
         _section(out, "Charges")
-        _print_charges(out, call["charges"], call["cost_usd"])
+        _print_charges(out, call["charges"], _first_cost(call))
+    if call["corrections"]:
+        _section(out, "Corrections")
+        _print_corrections(out, call["corrections"])
 
 
 def _section(out: "Console", title: str) -> None:
@@ -73,6 +77,30 @@ def _about(call: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("price book", word(call["price_book"])),
     ]
     return [(name, value) for name, value in facts if value != UNKNOWN]
+
+
+def _first_cost(call: Mapping[str, Any]) -> str | None:
+    """What the charges come to: the cost before any correction."""
+    cost: str | None = call["cost_usd"]
+    if cost is None or not call["corrections"]:
+        return cost
+    if any(attempt["cost_usd"] is None for attempt in call["attempts"]):
+        return None
+    return f"{Decimal(cost) - sum(Decimal(correction['delta_usd']) for correction in call['corrections']):f}"
+
+
+def _print_corrections(out: "Console", corrections: list[Mapping[str, Any]]) -> None:
+    columns = [
+        Column("made"), Column("cost", 90, right=True), Column("difference", 95, right=True), Column("by", 60),
+        Column("book", 50), Column("reason", 40),
+    ]  # fmt: skip
+    costs = money([correction["cost_usd"] for correction in corrections])
+    deltas = money([correction["delta_usd"] for correction in corrections])
+    rows = [
+        [one["made_at"], cost, delta, one["actor"], word(one["price_book"]), one["reason"]]
+        for one, cost, delta in zip(corrections, costs, deltas, strict=True)
+    ]
+    print_table(out, columns, rows)
 
 
 def _ms(value: float | None) -> str:

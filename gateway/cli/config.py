@@ -2,8 +2,13 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from gateway.cli.frame import Config, group, read_settings
+from gateway.core.errors import Fault, Kind
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 app = group("The settings file.")
 
@@ -31,5 +36,29 @@ def check(config: Config = None) -> None:
         except SettingsError as error:
             # No mistake of the file: where it is checked need not be where it serves.
             print(f"Note: {error}", file=sys.stderr)
+    _check_prices(settings)
     where = settings.file or "no settings file, only the environment and the defaults"
     print(f"{where}: no mistakes")
+
+
+def _check_prices(settings: "Settings") -> None:
+    """Raises `Fault` (invalid) for a price that can hardly be meant where its true one is known, as the server does."""
+    from gateway.cli.prices_desk import file_prices, providers_of
+    from gateway.core.pricing import PriceBook
+    from gateway.core.pricing.doubts import doubt_of
+    from gateway.providers.catalog import KINDS
+    from gateway.providers.price_map import load_price_map
+
+    stated = file_prices(settings)
+    if not stated:
+        return
+    known, providers = load_price_map(), providers_of(settings)
+    PriceBook(known, stated)
+    for entry in stated:
+        doubt = doubt_of(entry, providers.get(entry.target_pattern.partition("/")[0]), known, KINDS)
+        if doubt is not None and doubt.sure:
+            line = settings.prices.targets[entry.target_pattern].line
+            place = f"{settings.file}, line {line}" if settings.file and line else None
+            raise Fault(Kind.INVALID, doubt.sentence, hint=place, param=f"prices.{entry.target_pattern}")
+        if doubt is not None:
+            print(f"Note: prices.{entry.target_pattern}: {doubt.sentence}", file=sys.stderr)

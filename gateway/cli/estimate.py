@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.frame import AsJson, Config, read_settings
+from gateway.cli.frame import AsJson, Config, run
 from gateway.cli.tables import print_json
 from gateway.core.errors import Fault, Kind
 
@@ -289,29 +289,16 @@ def _price_in_book(name: str, config: Path | None) -> "Price":
     """The price of a configured target, or of a kind's model at the kind's own address. Raises `Fault`."""
     from difflib import get_close_matches
 
-    from gateway.core.pricing import FilePrice, PriceBook
-    from gateway.core.routing import Provider, Target
-    from gateway.providers.catalog import KINDS, is_home
-    from gateway.providers.price_map import load_price_map
+    from gateway.cli.prices_desk import desk_to_read
 
-    provider, slash, model = name.partition("/")
-    if not (provider and slash and model):
-        raise Fault(Kind.INVALID, f"--target: {name!r} is not a target", hint="write provider/model: openai/gpt-4o")
-    settings = read_settings(config)
-    configured = settings.providers.get(provider)
-    if configured is None and provider not in KINDS:
-        raise Fault(Kind.INVALID, f"--target: {provider!r} is neither a configured provider nor a known kind")
-    facts = KINDS[configured.kind if configured else provider]
-    base_url = (configured and configured.base_url) or facts.base_url
-    home = configured is None or (base_url is not None and is_home(facts, base_url))
-    stated = (
-        FilePrice(pattern, p.usd_per_million, p.usd_per_call, bool(p.free), p.like)
-        for pattern, p in settings.prices.targets.items()
-    )
-    book = PriceBook(load_price_map(), stated)
-    price = book.find(Target(Provider(provider, facts.name, home), model))
+    desk = run(desk_to_read(config))
+    try:
+        target = desk.target(name)
+    except Fault as fault:
+        raise Fault(fault.kind, f"--target: {fault.message}", hint=fault.hint) from None
+    price = desk.book.find(target)
     if price is None:
-        near = get_close_matches(model, book.models(facts.name), n=3)
+        near = get_close_matches(target.model, desk.book.models(target.provider.kind), n=3)
         hint = f"near names: {', '.join(near)}" if near else "state its price under `prices:` in the settings file"
         raise Fault(Kind.INVALID, f"--target: the price book has no price of {name}", hint=hint)
     return price

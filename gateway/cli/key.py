@@ -1,6 +1,5 @@
 """`tollkeeper key`: virtual keys, from the making of the secret to its end."""
 
-import getpass
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import when
+from gateway.cli.actor import actor
 from gateway.cli.frame import AsJson, Config, group, opened, read_settings, refuse_later, run
 from gateway.cli.key_sheet import in_force, print_key, print_keys, print_secret
 from gateway.control import times
@@ -75,7 +75,7 @@ async def _add(config: Path | None, key: Key) -> None:
     if key.name in taken:
         raise Fault(Kind.CONFLICT, f"the settings file declares a key {key.name} already", hint="take another name")
     async with opened(config, read_only=False) as db:
-        await KeyRepository(db).add(key, _actor())
+        await KeyRepository(db).add(key, actor())
 
 
 @app.command("list")
@@ -149,7 +149,7 @@ async def _revoke(config: Path | None, id_or_name: str, now_us: int) -> Key:
 
     _require_not_declared(config, id_or_name)
     async with opened(config, read_only=False) as db:
-        return await KeyRepository(db).revoke(id_or_name, now_us, _actor())
+        return await KeyRepository(db).revoke(id_or_name, now_us, actor())
 
 
 async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us: int | None) -> Key:
@@ -159,7 +159,7 @@ async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us
     _require_not_declared(config, id_or_name)
     async with opened(config, read_only=False) as db:
         return await KeyRepository(db).rotate(
-            id_or_name, digest(secret.reveal()), minting.shown_prefix(secret), until_us, _actor()
+            id_or_name, digest(secret.reveal()), minting.shown_prefix(secret), until_us, actor()
         )
 
 
@@ -185,14 +185,6 @@ def _file_keys(settings: "Settings") -> list[Key]:
 def _require_not_declared(config: Path | None, id_or_name: str) -> None:
     if any(id_or_name in (key.id, key.name) for key in _file_keys(read_settings(config))):
         raise Fault(Kind.CONFLICT, f"the key {id_or_name} is declared in the settings file", hint="change it there")
-
-
-def _actor() -> str:
-    """Who changed something, for the audit entry."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container's user may have no name
-        return "cli"
 
 
 def _name(text: str, option: str) -> str:

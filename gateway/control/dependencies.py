@@ -1,7 +1,7 @@
 """What the features are given: one frozen bundle, filled by the composition root, and how a handler gets at it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeAlias
 
@@ -14,8 +14,11 @@ from starlette.responses import JSONResponse
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key
+from gateway.core.pricing import FilePrice, PriceBook
+from gateway.core.routing import Provider
 from gateway.ports import Clock
 from gateway.storage.keys import KeyRepository, KeyStore
+from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 
 ACTOR = "admin"
@@ -53,6 +56,24 @@ class DeclaredKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceDesk:
+    """Everything about prices."""
+
+    repository: PriceRepository
+    store: PriceStore
+    """Refreshed after each change, so that it holds here at once."""
+    book: PriceBook
+    """Those in force in this process."""
+    providers: Mapping[str, Provider]
+    aliased: tuple[str, ...] = ()
+    """Targets that aliases lead to."""
+    places: Mapping[str, str | None] = field(default_factory=dict)
+    """What the settings file declares prices for, and where: `tollkeeper.yaml, line 12`."""
+    doubt: Callable[[FilePrice], str | None] = lambda _: None
+    """What makes a price hard to believe; null if nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything the control plane works with."""
 
@@ -63,6 +84,7 @@ class Services:
     keys: KeyRepository
     ring: KeyStore
     """The keys in this process's memory, refreshed after each change so that it holds here at once."""
+    prices: PriceDesk
     reports: Reports
     health: Health
     metrics: CollectorRegistry

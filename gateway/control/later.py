@@ -9,7 +9,6 @@ router = APIRouter(include_in_schema=False)
 LATER = {
     "budgets": "budgets",
     "limits": "rate limits",
-    "prices": "prices in the admin API",
     "providers": "providers in the admin API",
     "reports": "reports",
     "alerts": "alerts",

@@ -151,9 +151,10 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
 
 
 def _methods(request: Request) -> str:
-    """The methods that the requested path has."""
+    """The methods that the requested path has: those of the first template that fits, where several do."""
     path, routes = request.scope["path"], request.app.state.routes
-    return ", ".join(sorted({method for route in routes if route.path_regex.match(path) for method in route.methods}))
+    fitting = [route for route in routes if route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in fitting if route.path == fitting[0].path for method in route.methods}))
 
 
 async def _on_anything_else(request: Request, error: Exception) -> Response:

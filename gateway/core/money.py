@@ -77,7 +77,7 @@ def usd_text(nano: Nano | None) -> str | None:
     """Nano-dollars as the contract writes them, `"0.020000000"`; unknown stays null."""
     if nano is None:
         return None
-    digits = f"{nano:010d}" if nano >= 0 else f"{nano:011d}"
+    digits = str(nano).zfill(10 if nano >= 0 else 11)
     return f"{digits[:-9]}.{digits[-9:]}"
 
 

@@ -26,6 +26,8 @@ class Provider:
     at_home: bool
     """The base URL is the kind's own: only then does the book price it by (kind, model)."""
     quirks: Quirks = Quirks()
+    region: str | None = None
+    """Of a regional address of the kind, which bills an uplift."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.core.errors import Fault, Kind
-from gateway.core.routing import Quirks
+from gateway.core.routing import Provider, Quirks
 
 _AS_OPENAI = Quirks()
 # Both answer 422 to a field they do not know, and both state usage in the last chunk without being asked.
@@ -45,6 +45,8 @@ class KindFacts:
     key_variable: str | None = None
     """The usual environment variable of its key."""
     base_url_variable: str | None = None
+    regional_hosts: tuple[tuple[str, str], ...] = ()
+    """Home hosts that bill what a region costs, with the region."""
 
 
 def _hosted(
@@ -63,7 +65,8 @@ _ALL = (
         "openai",
         "https://api.openai.com/v1",
         price_providers=("openai", "text-completion-openai"),
-        home_hosts=("api.openai.com",),  # regional hosts bill an uplift
+        home_hosts=("api.openai.com", "eu.api.openai.com", "us.api.openai.com"),
+        regional_hosts=(("eu.api.openai.com", "eu"), ("us.api.openai.com", "us")),
         key_variable="OPENAI_API_KEY",
         base_url_variable="OPENAI_BASE_URL",
     ),
@@ -135,6 +138,14 @@ def kind_of(provider: str, stated: str | None = None) -> KindFacts:
     return KINDS[stated]
 
 
+def provider_of(name: str, facts: KindFacts, stated_base_url: str | None) -> Provider:
+    """A configured provider without its secrets. Raises `Fault` (invalid) for an address that cannot be one."""
+    if facts.name == "simulated":
+        return Provider(name, facts.name, False, facts.quirks)
+    base_url = base_url_of(facts, stated_base_url)
+    return Provider(name, facts.name, is_home(facts, base_url), facts.quirks, region_of(facts, base_url))
+
+
 def canonical_base(url: str, facts: KindFacts | None = None) -> str:
     """The address below which `chat/completions` lies, from any form that an SDK takes; no slash at the end.
 
@@ -171,6 +182,11 @@ def is_home(facts: KindFacts, base_url: str) -> bool:
     """Whether this address is one of the kind's own, billed by the kind's prices."""
     parts = urlsplit(base_url)
     return parts.scheme == "https" and parts.port in (None, 443) and _hosts(facts, parts.hostname or "")
+
+
+def region_of(facts: KindFacts, base_url: str) -> str | None:
+    """The region whose prices an address bills; null for the plain ones."""
+    return dict(facts.regional_hosts).get(urlsplit(base_url).hostname or "")
 
 
 def _hosts(facts: KindFacts, host: str) -> bool:

@@ -48,6 +48,8 @@ class PriceMap:
     """By kind, then by model name."""
     refused: Mapping[str, str]
     """Keys of the map whose entry is broken, and why."""
+    sha256: str
+    """Of the file, hexadecimal."""
 
     def find(self, kind: str, model: str) -> Price | None:
         """The price of a kind's model; null if the map has none. A name is never shortened to find one."""
@@ -75,14 +77,15 @@ def load_price_map() -> PriceMap:
 
 def read_price_map(content: bytes, source: str) -> PriceMap:
     """A price map from its JSON; `source` names the package. Raises `Fault` (unavailable) if it is no map at all."""
-    version = f"{source} sha256:{hashlib.sha256(content).hexdigest()[:12]}"
+    digest = hashlib.sha256(content).hexdigest()
+    version = f"{source} sha256:{digest[:12]}"
     try:
         entries = json.loads(content, parse_float=Decimal, parse_constant=Decimal, object_hook=_drop_others)
     except ValueError as error:
         raise _unavailable(f"the price map of {source} is not JSON: {error}") from None
     if not isinstance(entries, dict):
         raise _unavailable(f"the price map of {source} is not an object")
-    reading = _Reading(version)
+    reading = _Reading(version, digest)
     for key, entry in entries.items():
         if entry is not _OTHERS and key not in _RESERVED and not key.startswith(_SIZE_CLASS):
             reading.take(key, entry)
@@ -92,8 +95,9 @@ def read_price_map(content: bytes, source: str) -> PriceMap:
 class _Reading:
     """What has been understood of a map so far."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, digest: str) -> None:
         self._version = version
+        self._digest = digest
         self._prices: dict[str, dict[str, Price]] = {facts.name: {} for facts in _KIND_OF_PROVIDER.values()}
         self._refused: dict[str, str] = {}
         self._aliases: list[tuple[str, str, Price]] = []
@@ -107,7 +111,7 @@ class _Reading:
     def done(self) -> PriceMap:
         for kind, alias, price in self._aliases:
             self._prices[kind].setdefault(alias, price)  # an entry of its own goes before an alias
-        return PriceMap(self._version, self._prices, self._refused)
+        return PriceMap(self._version, self._prices, self._refused, self._digest)
 
     def _add(self, key: str, entry: object) -> None:
         if not isinstance(entry, dict):

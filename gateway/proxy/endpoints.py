@@ -58,8 +58,13 @@ class DataPlane:
         self._watchers = _Watchers()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        fields: Headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        headers = dict(reversed(fields))
+        fields: Headers = []
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            fields.append((name, value))
+            if name not in headers:
+                headers[name] = value
         endpoint = _ENDPOINTS.get(scope["path"])
         if endpoint is not None and scope["method"] == "POST":
             return self._call(endpoint, scope.get("client"), _Client(receive, headers), send, fields)

@@ -104,4 +104,7 @@ def value_of(fields: Headers, *names: str) -> str | None:
 
 def encode(fields: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """As the server wants them."""
-    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in fields]
+    return [
+        (name.encode(), value.encode() if value.isascii() else value.encode("latin-1", "replace"))
+        for name, value in fields
+    ]

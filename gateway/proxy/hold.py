@@ -23,6 +23,7 @@ class Hold:
         self._prices = prices
         self._clock = clock
         self._looked_up: dict[str, tuple[Price | None, str | None]] = {}
+        prices.watch(self._looked_up.clear)
 
     def call(self, arrival: Arrival, admitted: Admitted) -> Ticket:
         """Room for the closing frame, and the ticket that owes it. Raises `Fault` (unavailable)."""

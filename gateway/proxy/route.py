@@ -31,6 +31,7 @@ class Route:
         self._directory = directory
         self._refuse_unpriced = refuse_unpriced
         self._known: dict[str, Plan] = {}
+        prices.watch(self._known.clear)
 
     async def __call__(self, model: str) -> Plan:
         """Raises `Fault` (model unknown, price unknown)."""

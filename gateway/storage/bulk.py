@@ -74,7 +74,8 @@ class BulkInsert:
 
 
 def _joined(rows: Sequence[Values], given: Sequence[bool]) -> Values:
-    return tuple(compress(chain.from_iterable(rows), cycle(given)))
+    values = chain.from_iterable(rows)
+    return tuple(values if all(given) else compress(values, cycle(given)))
 
 
 @lru_cache(maxsize=512)

@@ -1,7 +1,8 @@
 """What was spent and what happened, read from the ledger. Never writes; has a time limit, so that it starves nobody.
 
 Sums take whole hours from the rollups and the rest from the calls themselves, in one view of the database and with
-one accumulator: for any period they equal the sum of its calls. Where detail was deleted (`retention`) hours are whole.
+one accumulator: for any period they equal the sum of its calls. A call that was corrected costs what the last of its
+corrections says, here as in the rollups. Where detail was deleted (`retention`) hours are whole.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any, get_args
 from sqlalchemy import Select, func, select
 
 from gateway.core.errors import Fault, Kind
+from gateway.storage.corrections import corrected, corrections_of
 from gateway.storage.engine import Database, ReadSession
 from gateway.storage.moments import Interval, moment
 from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
@@ -75,7 +77,7 @@ class Reports:
     ) -> Page[StoredCall]:
         """Newest first, without attempts. Raises `Fault` (invalid) on a foreign cursor."""
         newest_first = (calls.c.started_us.desc(), calls.c.seq.desc())
-        statement = wanted.narrow(select(calls)).order_by(*newest_first).limit(limit + 1)
+        statement = wanted.narrow(select(*corrected(calls.c.keys()))).order_by(*newest_first).limit(limit + 1)
         if cursor is not None:
             started_us, seq = read_cursor(cursor, 2)
             before = (calls.c.started_us < started_us) | ((calls.c.started_us == started_us) & (calls.c.seq < seq))
@@ -89,14 +91,15 @@ class Reports:
     async def call(self, call_id: str) -> StoredCall | None:
         """One call with its attempts and charges; None if the ledger has none of this id."""
         async with self._db.read(self._time_limit) as session:
-            row = await session.first(select(calls).where(calls.c.id == call_id))
+            row = await session.first(select(*corrected(calls.c.keys())).where(calls.c.id == call_id))
             if row is None:
                 return None
             of_call = attempts.c.call_id == call_id
             tried = await session.all(select(attempts).where(of_call).order_by(attempts.c.attempt))
             charged = await session.all(select(charges).where(charges.c.call_id == call_id))
+            made = await corrections_of(session, [call_id])
         by_attempt = [[charge for charge in charged if charge.attempt == attempt.attempt] for attempt in tried]
-        return stored_call(row, tuple(map(stored_attempt, tried, by_attempt)))
+        return stored_call(row, tuple(map(stored_attempt, tried, by_attempt)), tuple(made))
 
     async def absent(self, call_id: str) -> Fault:
         """Why the ledger has no call of this id: a `Fault` (not found) to be raised."""
@@ -110,7 +113,12 @@ class Reports:
 
     async def calls_after(self, seq: int, wanted: CallFilter = ANY_CALL, limit: int = 100) -> list[StoredCall]:
         """What reached the ledger after `seq`, in that order, without attempts: for following along."""
-        statement = wanted.narrow(select(calls)).where(calls.c.seq > seq).order_by(calls.c.seq).limit(limit)
+        statement = (
+            wanted.narrow(select(*corrected(calls.c.keys())))
+            .where(calls.c.seq > seq)
+            .order_by(calls.c.seq)
+            .limit(limit)
+        )
         async with self._db.read(self._time_limit) as session:
             return [stored_call(row) for row in await session.all(statement)]
 
@@ -200,7 +208,7 @@ async def _any_call(session: ReadSession, since_us: int, until_us: int) -> bool:
 async def _sum_calls(session: ReadSession, sums: Sums, since_us: int, until_us: int, where: Mapping[str, str]) -> None:
     if since_us >= until_us:
         return
-    statement = select(*(calls.c[name] for name in FIGURE_COLUMNS)).where(
+    statement = select(*corrected(FIGURE_COLUMNS)).where(
         calls.c.started_us >= since_us,
         calls.c.started_us < until_us,
         *(func.coalesce(calls.c[name], "") == value for name, value in where.items()),

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from gateway.core.calls import Attempt, CallFacts, Charge, End, Timings
 from gateway.core.money import Nano, usd_text
 from gateway.core.usage import BUCKETS, Basis, Usage
+from gateway.storage.corrections import Correction
 from gateway.storage.moments import moment
 from gateway.storage.tables import TIMINGS
 
@@ -43,7 +44,9 @@ class StoredCall:
     price_book: str | None
     timings: Timings
     attempts: tuple[Attempt, ...] = ()
-    """With their charges; read only for a call alone (`Reports.call`)."""
+    """With their charges, as they were priced first; read only for a call alone (`Reports.call`)."""
+    corrections: tuple[Correction, ...] = ()
+    """The oldest first; `cost_nano` is that of the last. Read only for a call alone."""
 
     def as_json(self, alone: bool) -> dict[str, object]:
         """The call as contract §5 writes it; `alone`: with `attempts` and `charges`."""
@@ -82,6 +85,7 @@ class StoredCall:
         if alone:
             call["attempts"] = [_attempt_json(attempt) for attempt in self.attempts]
             call["charges"] = [_charge_json(charge) for attempt in self.attempts for charge in attempt.charges]
+            call["corrections"] = [_correction_json(correction) for correction in self.corrections]
         return call
 
 
@@ -126,7 +130,18 @@ def _charge_json(charge: Charge) -> dict[str, object]:
     }
 
 
-def stored_call(row: Row[Any], tried: tuple[Attempt, ...] = ()) -> StoredCall:
+def _correction_json(correction: Correction) -> dict[str, object]:
+    return {
+        "made_at": moment(correction.made_us),
+        "actor": correction.actor,
+        "reason": correction.reason,
+        "delta_usd": usd_text(correction.delta_nano),
+        "cost_usd": usd_text(correction.cost_nano),
+        "price_book": correction.price_book,
+    }
+
+
+def stored_call(row: Row[Any], tried: tuple[Attempt, ...] = (), made: tuple[Correction, ...] = ()) -> StoredCall:
     """A call from its row of `calls`."""
     return StoredCall(
         seq=row.seq,
@@ -160,6 +175,7 @@ def stored_call(row: Row[Any], tried: tuple[Attempt, ...] = ()) -> StoredCall:
         price_book=row.price_book,
         timings=Timings(*_timings(row)),
         attempts=tried,
+        corrections=made,
     )
 
 

@@ -3,7 +3,7 @@
 Only `storage` and `migrations` know them. No foreign key leads to `keys`: a row outlives the key it was made with.
 """
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 
 from gateway.storage.columns import measured, number, serial, sketch, usage_buckets, words
 
@@ -167,6 +167,33 @@ Index(
     unique=True,
     sqlite_where=keys.c.revoked_us.is_(None),
     postgresql_where=keys.c.revoked_us.is_(None),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    serial("number"),
+    words("target", nullable=False),
+    number("since_us", nullable=False),
+    number("made_us", nullable=False),
+    words("actor", nullable=False),
+    words("usd_per_million"),
+    words("usd_per_call"),
+    Column("free", Boolean, nullable=False),
+    words("like_kind"),
+    Column("taken_back", Boolean, nullable=False),
+)
+
+price_maps = Table(
+    "price_maps",
+    metadata,
+    serial("number"),
+    words("version", nullable=False),
+    words("sha256"),
+    words("source", nullable=False),
+    number("made_us", nullable=False),
+    words("actor", nullable=False),
+    Column("content", LargeBinary),
 )
 
 journal_marks = Table(

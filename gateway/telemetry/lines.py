@@ -1,40 +1,44 @@
-"""Finished log lines on their way out, off the event loop.
+"""Log lines on their way out, off the event loop.
 
-A pipe that nobody reads blocks its writer; a gateway must not stand still because its log does. So lines wait in a
-bounded buffer for a thread that writes many at once; what does not fit is counted and given up.
+A pipe that nobody reads blocks its writer; a gateway must not stand still because its log does. So what is to be logged
+waits in a bounded queue for a thread that makes lines of it and writes many at once; what does not fit is counted and
+given up. One after the other in one go, lines take half the time that each would take amid its call.
 """
 
 import threading
-from typing import BinaryIO
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO, Generic, TypeVar
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_LINES = 10_000
 _GATHER_SECONDS = 0.05
 _FAREWELL_SECONDS = 2.0
 
+T = TypeVar("T")
 
-class LineWriter:
+
+class LineWriter(Generic[T]):
     """Writes lines to a binary stream, in order, from one background thread."""
 
-    def __init__(self, stream: BinaryIO, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, stream: BinaryIO, render: Callable[[T], bytes], max_lines: int = MAX_LINES) -> None:
+        """`render` makes a line, with its newline, of what was handed over."""
         self.dropped = 0
-        """Lines given up: the buffer was full or the stream refused them."""
+        """Lines given up: the queue was full, they could not be made, or the stream refused them."""
         self._stream = stream
-        self._max_bytes = max_bytes
-        # One growing buffer: keeping the lines as objects costs twice the time of making them.
-        self._buffer = bytearray()
-        self._lock = threading.Lock()
+        self._render = render
+        self._max_lines = max_lines
+        self._waiting: deque[T] = deque()
         self._some = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
         self._thread.start()
 
-    def write(self, line: bytes) -> None:
-        """Hand over one line with its newline. Never waits for the stream, never raises."""
-        with self._lock:
-            if len(self._buffer) + len(line) > self._max_bytes:
-                self.dropped += 1
-                return
-            self._buffer.extend(line)
+    def write(self, item: T) -> None:
+        """Hand over what one line is made of. Never waits for the stream, never raises."""
+        if len(self._waiting) >= self._max_lines:
+            self.dropped += 1
+            return
+        self._waiting.append(item)
         if not self._some.is_set():
             self._some.set()
 
@@ -53,12 +57,16 @@ class LineWriter:
         self._write_all()
 
     def _write_all(self) -> None:
-        with self._lock:
-            batch, self._buffer = self._buffer, bytearray()
+        waiting, lines = self._waiting, []
+        while waiting:
+            item = waiting.popleft()
+            try:
+                lines.append(self._render(item))
+            except Exception:  # noqa: BLE001  one line is not worth all those after it; the counter tells
+                self.dropped += 1
         try:
-            self._stream.write(batch)
+            self._stream.write(b"".join(lines))
             self._stream.flush()
         except (OSError, ValueError):
             # A reader that left, or a closed stream: there is nowhere left to say so but the counter.
-            with self._lock:
-                self.dropped += batch.count(b"\n")
+            self.dropped += len(lines)

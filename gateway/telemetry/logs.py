@@ -4,6 +4,7 @@ Owns the shape of a line, JSON or console. Prompts and answers never come this w
 taken out of every text that somebody else wrote. Lines of other libraries are bridged in, so that they look the same.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -42,18 +43,16 @@ class _Stamp:
         return f"{self._text}.{str(at_us)[-6:]}Z"
 
 
-class CallLog:
-    """The observer that writes one line per ended call."""
+class _CallLine:
+    """What one line says about an ended call. Used by one thread."""
 
-    def __init__(self, render: Render, write: Callable[[bytes], None], scrubber: Scrubber) -> None:
+    def __init__(self, render: Render, scrubber: Scrubber) -> None:
         self._render = render
-        self._write = write
         self._name = scrubber.name
         self._text = scrubber.text
         self._stamp = _Stamp()
 
-    def call_ended(self, record: CallRecord) -> None:
-        """Render on the spot, write elsewhere: rendering takes less time than handing the record over safely."""
+    def __call__(self, record: CallRecord) -> bytes:
         facts, attempts, timings, name = record.facts, record.attempts, record.timings, self._name
         last = attempts[-1] if attempts else None
         # Adding up attempts is worth its time only where there is more than one.
@@ -80,14 +79,21 @@ class CallLog:
             "ttft_ms": timings.ttft_ms,
             "duration_ms": timings.duration_ms,
         }
-        self._write(self._render(line))
+        return self._render(line)
+
+
+class CallLog:
+    """The observer that has one line written per ended call. The record is frozen, so its line can wait."""
+
+    def __init__(self, write: Callable[[CallRecord], None]) -> None:
+        self.call_ended = write
 
 
 class Logs:
     """The logging of this process: `calls` is an observer, `dropped` counts lines nobody read, `stop` flushes."""
 
-    def __init__(self, render: Render, writer: LineWriter, scrubber: Scrubber) -> None:
-        self.calls = CallLog(render, writer.write, scrubber)
+    def __init__(self, render: Render, writer: LineWriter[CallRecord | bytes], scrubber: Scrubber) -> None:
+        self.calls = CallLog(writer.write)
         self._writer = writer
         self._bridge = _Bridge(render, writer.write, scrubber)
         self._before = (logging.root.handlers, logging.root.level, _OURS.level)
@@ -116,7 +122,8 @@ def configure(format: str = "json", *, secrets: tuple[Secret, ...] = (), stream:
     scrubber = Scrubber(secrets)
     target = stream or sys.stderr.buffer
     render = as_json if format == "json" else _Console(colors=target.isatty())
-    writer = LineWriter(target)
+    line_of = _CallLine(render, scrubber)
+    writer = LineWriter[CallRecord | bytes](target, lambda item: item if isinstance(item, bytes) else line_of(item))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -137,8 +144,8 @@ def as_json(event: EventDict) -> bytes:
     """One JSON object and a newline. What JSON has no word for is told by its `str`."""
     try:
         return orjson.dumps(event, str, _ONE_LINE)
-    except TypeError:  # a name that is no text, deep inside; told so only where it is needed, as it costs every line
-        return orjson.dumps(event, str, _ONE_LINE | orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # a lone surrogate, or a name that is no text: both escaped by the standard library
+        return json.dumps(event, default=str, skipkeys=True).encode() + b"\n"
 
 
 class _Console:

@@ -1,4 +1,4 @@
-"""The first schema: the ledger, its rollups, keys, marks and audit entries.
+"""The first schema: the ledger, its rollups, keys, prices, marks and audit entries.
 
 What it says stays as it is, whatever `gateway.storage.tables` becomes: later changes are later revisions.
 
@@ -32,6 +32,7 @@ def upgrade() -> None:
     create_charges_and_corrections()
     create_rollups()
     create_keys()
+    create_prices()
     create_housekeeping()
 
 
@@ -146,6 +147,32 @@ def create_keys() -> None:
     )
     in_force = sa.text("revoked_us IS NULL")
     op.create_index("ix_keys_name", "keys", ["name"], unique=True, sqlite_where=in_force, postgresql_where=in_force)
+
+
+def create_prices() -> None:
+    op.create_table(
+        "prices",
+        serial("number"),
+        *words("target", nullable=False),
+        *numbers("since_us", "made_us", nullable=False),
+        *words("actor", nullable=False),
+        *words("usd_per_million", "usd_per_call"),
+        sa.Column("free", sa.Boolean(), nullable=False),
+        *words("like_kind"),
+        sa.Column("taken_back", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_prices"),
+    )
+    op.create_table(
+        "price_maps",
+        serial("number"),
+        *words("version", nullable=False),
+        *words("sha256"),
+        *words("source", nullable=False),
+        *numbers("made_us", nullable=False),
+        *words("actor", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name="pk_price_maps"),
+    )
 
 
 def create_housekeeping() -> None:

@@ -1,11 +1,16 @@
 """The gateway as the composition root builds it, from settings to an answer and a row."""
 
 import json
+import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core.pricing import FilePrice
+from gateway.storage.engine import Database
+from gateway.storage.prices import PriceRepository
 from tests.app.building import ADMIN, built, running, until
 
 CHAT = {"model": "sim/m", "messages": [{"role": "user", "content": "hi"}]}
@@ -46,13 +51,63 @@ async def test_a_key_of_the_file_is_known_and_keys_are_then_needed(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_nothing_but_keys_can_be_changed_over_the_network(tmp_path: Path) -> None:
+async def test_nothing_but_keys_and_prices_can_be_changed_over_the_network(tmp_path: Path) -> None:
     """Known faults 78, 80: configuration, and with it every outbound address, comes from the file alone."""
     async with running(built(tmp_path)) as client:
         described = (await client.get("/admin/openapi.json", headers=ADMIN)).json()["paths"]
     changing = {path for path, verbs in described.items() if set(verbs) - {"get"}}
     assert changing
-    assert {path for path in changing if not path.startswith("/admin/keys")} == set()
+    assert {path for path in changing if not path.startswith(("/admin/keys", "/admin/prices"))} == set()
+
+
+@pytest.mark.anyio
+async def test_a_price_that_is_set_holds_from_the_next_call_on(tmp_path: Path) -> None:
+    """By the API at once; by another process, with a database of its own, within two seconds."""
+    gateway = built(tmp_path)
+    async with running(gateway) as client:
+        assert "x-tollkeeper-cost-usd" not in (await client.post("/v1/chat/completions", json=CHAT)).headers
+        set_price = {"json": {"usd_per_call": "0.25"}, "headers": ADMIN}
+        assert (await client.put("/admin/prices/sim/m", **set_price)).status_code == 200  # type: ignore[arg-type]
+        answer = await client.post("/v1/chat/completions", json=CHAT)
+        assert answer.headers["x-tollkeeper-cost-usd"] == "0.250000000"
+
+        elsewhere = Database(gateway.settings.database.url)
+        await PriceRepository(elsewhere).set("sim/m", FilePrice("sim/m", usd_per_call=Decimal("0.5")), 0, "cli")
+        await PriceRepository(elsewhere).set("sim/m", FilePrice("sim/m", free=True), time.time_ns() // 1000, "cli")
+        await elsewhere.close()
+
+        async def free() -> bool:
+            answer = await client.post("/v1/chat/completions", json=CHAT)
+            return answer.headers["x-tollkeeper-cost-usd"] == "0.000000000"
+
+        await until(free, patience=2.0)
+
+        async def rows() -> Any:
+            items = (await client.get("/admin/calls", headers=ADMIN)).json()["items"]
+            return items if items[-1]["cost_usd"] is None and items[0]["price_book"] == "set price 3" else None
+
+        assert (await until(rows))[-2]["price_book"] == "set price 1"
+
+
+@pytest.mark.anyio
+async def test_an_unpriced_call_raises_a_counter_and_shows_its_tokens(tmp_path: Path) -> None:
+    """Known fault 22: an unknown model is no zero; it is counted where an alert can see it."""
+    async with running(built(tmp_path)) as client:
+        answer = await client.post("/v1/chat/completions", json=CHAT)
+
+        async def totals() -> Any:
+            found = (await client.get("/admin/usage", headers=ADMIN)).json()["totals"]
+            return found if found["calls"] else None
+
+        found = await until(totals)
+        assert (found["cost_usd"], found["unpriced_calls"]) == (None, 1)
+        usage = answer.json()["usage"]
+        assert (found["usage"]["input"], found["usage"]["output"]) == (
+            usage["prompt_tokens"], usage["completion_tokens"],
+        )  # fmt: skip
+        metrics = (await client.get("/metrics", headers=ADMIN)).text
+    counted = [line for line in metrics.splitlines() if line.startswith("tollkeeper_unpriced_calls_total{")]
+    assert [line.rpartition(" ")[2] for line in counted] == ["1.0"]
 
 
 @pytest.mark.anyio

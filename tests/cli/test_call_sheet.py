@@ -24,6 +24,7 @@ CALL: dict[str, Any] = {
          "usage_basis": "provider", "cost_usd": "0.001600000", "unpriced_because": None,
          "upstream_request_id": "req-1"},
     ],
+    "corrections": [],
     "charges": [
         {"attempt": 1, "bucket": "input", "quantity": 200, "usd_per_million": "2", "amount_usd": "0.000400000"},
         {"attempt": 1, "bucket": "output", "quantity": 100, "usd_per_million": "12", "amount_usd": "0.001200000"},
@@ -80,3 +81,15 @@ def test_a_refused_call_has_no_attempts_and_no_charges() -> None:
     assert "Attempts" not in lines
     assert "Charges" not in lines
     assert "cost $0.00" in lines
+
+
+def test_a_correction_stands_beside_what_was_charged_first() -> None:
+    correction = {
+        "made_at": "2026-11-01T00:00:00Z", "actor": "cli:me", "reason": "priced again", "delta_usd": "0.000400000",
+        "cost_usd": "0.002000000", "price_book": "set price 1",
+    }  # fmt: skip
+    corrected = CALL | {"cost_usd": "0.002000000", "corrections": [correction]}
+    assert "total unknown" in sheet(corrected)  # one of its attempts had no cost
+    lines = sheet(corrected | {"attempts": CALL["attempts"][1:]})
+    assert {"cost $0.002", "total $0.0016"} <= set(lines)
+    assert any("cli:me" in line and "$0.0004" in line and "set price 1" in line for line in lines)

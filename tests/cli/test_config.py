@@ -62,3 +62,18 @@ def test_no_file_at_all_works(tmp_path: Path) -> None:
 
     assert told.returncode == 0
     assert "no settings file" in told.stdout
+
+
+def test_a_price_in_another_unit_is_told(tmp_path: Path) -> None:
+    """Known fault 21: a mistake where the true price is known, a note where it may be meant."""
+    file = tmp_path / "tollkeeper.yaml"
+    box = "providers:\n  openai: {}\n  box: {kind: vllm, base_url: 'http://10.0.0.5/v1'}\nprices:\n"
+    file.write_text(box + "  box/gpt-oss-120b: {usd_per_million: {input: 0.00000005}}\n")
+    told = invoke(tmp_path, "config", "check", "--config", str(file))
+    assert told.exit_code == 0
+    assert "Note: prices.box/gpt-oss-120b: input at $0.00000005 per million" in told.stderr
+    file.write_text(box + "  openai/gpt-4o: {usd_per_million: {input: 0.0000025}}\n")
+    told = invoke(tmp_path, "config", "check", "--config", str(file))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Error: prices.openai/gpt-4o: input at $0.0000025")
+    assert "line 5" in told.stderr

@@ -155,7 +155,7 @@ def test_several_forms_at_once(run: Run) -> None:
         ("--training-usd 5000", "--training-usd goes with --saves-usd-per-request"),
         ("--training-usd 5000 --saves-usd-per-request 0", "what a request saves must be above 0"),
         ("--per-day 5 --ttft-ms 1 --tpot-ms 1 --tokens 1", "--per-day cannot be used"),
-        ("--input 5 --target gpt-4o", "'gpt-4o' is not a target; write provider/model"),
+        ("--input 5 --target gpt-4o", "'gpt-4o' is not a target; write PROVIDER/MODEL"),
         ("--input 5 --target openai/gpt-4oo", "near names: gpt-4o"),
         ("--input 5 --target nobody/gpt-4o", "'nobody' is neither a configured provider nor a known kind"),
     ],

@@ -13,7 +13,6 @@ from tests.cli.terminal import invoke
         (("budget", "set", "x", "--limit", "500", "--window", "month"), "budgets"),
         (("budget", "list"), "budgets"),
         (("report", "--period", "2026-10"), "reports"),
-        (("prices", "list"), "price commands"),
         (("alerts", "test", "ops"), "alerts"),
         (("doctor",), "self-checks"),
         (("doctor", "--help"), "self-checks"),
@@ -35,4 +34,4 @@ def test_it_is_refused_and_never_accepted_in_silence(command: tuple[str, ...], m
 def test_it_does_not_clutter_the_help(group: tuple[str, ...], tmp_path: Path) -> None:
     shown = invoke(tmp_path, *group, "--help").output
 
-    assert not any(word in shown for word in ("budget", "report", "prices", "alerts", "doctor", "rpm", "tpm"))
+    assert not any(word in shown for word in ("budget", "report", "alerts", "doctor", "rpm", "tpm"))

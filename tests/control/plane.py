@@ -1,18 +1,33 @@
 """The control plane on a database of its own, as the tests drive it."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import httpx
 from prometheus_client import CollectorRegistry
 
-from gateway.control.dependencies import Check, DeclaredKey, Health, Services
+from gateway.control.dependencies import Check, DeclaredKey, Health, PriceDesk, Services
 from gateway.control.router import control_app
 from gateway.core.keys import Key, digest
+from gateway.core.pricing import FilePrice, PriceBook
+from gateway.core.routing import Provider
+from gateway.providers.price_map import read_price_map
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
+from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from tests.fakes.clock import FakeClock
 
+KNOWN_PRICES = read_price_map(
+    b'{"gpt-x": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-6, '
+    b'"output_cost_per_token": 2e-6, "input_cost_per_token_above_200k_tokens": 3e-6, '
+    b'"output_cost_per_token_flex": 1e-6}}',
+    "map of the tests",
+)
+PROVIDERS = {
+    "openai": Provider("openai", "openai", at_home=True),
+    "gpu-box": Provider("gpu-box", "vllm", at_home=False),
+}
 TOKEN = "tka-the-admin-token-of-these-tests"
 SECRET_OF_THE_FILE = "tk-secret-of-the-file"
 FILE_KEY = Key("file:ci", "ci", "tk-secret", digest(SECRET_OF_THE_FILE), 0, team="platform", source="file")
@@ -59,12 +74,24 @@ class Plane:
 def plane_on(database: Database) -> Plane:
     clock = FakeClock()
     keys = KeyRepository(database, clock.now_us)
+    stated = FilePrice("gpu-box/llama-3-8b", {"input": Decimal("0.05"), "output": Decimal("0.20")})
+    book = PriceBook(KNOWN_PRICES, [stated])
+    prices = PriceRepository(database, clock.now_us)
     services = Services(
         version="1.2.3",
         admin_digest=digest(TOKEN),
         clock=clock,
         keys=keys,
         ring=KeyStore(keys, (FILE_KEY,), clock.now_us),
+        prices=PriceDesk(
+            repository=prices,
+            store=PriceStore(prices, book, read_price_map, clock.now_us),
+            book=book,
+            providers=PROVIDERS,
+            aliased=("gpu-box/other",),
+            places={stated.target_pattern: "tollkeeper.yaml, line 20"},
+            doubt=lambda entry: "hardly meant" if (entry.usd_per_call or 0) > 1000 else None,
+        ),
         reports=Reports(database),
         health=WELL,
         metrics=CollectorRegistry(),

@@ -67,7 +67,7 @@ async def test_a_call_alone_has_its_attempts_and_charges(ledger: httpx.AsyncClie
     assert call["cost_usd"] is None
     listed = (await ledger.get("/admin/calls?team=ads")).json()["items"][0]
     assert "attempts" not in listed
-    assert listed == {name: value for name, value in call.items() if name not in ("attempts", "charges")}
+    assert listed == {name: value for name, value in call.items() if name not in ("attempts", "charges", "corrections")}
 
 
 async def test_a_call_reads_as_the_contract_writes_it(ledger: httpx.AsyncClient) -> None:

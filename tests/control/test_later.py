@@ -9,8 +9,6 @@ LATER = {
     "/admin/budgets": "budgets",
     "/admin/budgets/everything": "budgets",
     "/admin/limits": "rate limits",
-    "/admin/prices": "prices in the admin API",
-    "/admin/prices/openai/gpt-4o/history": "prices in the admin API",
     "/admin/providers/openai/check": "providers in the admin API",
     "/admin/reports/2026-10": "reports",
     "/admin/alerts/channels/ops/test": "alerts",

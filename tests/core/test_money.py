@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Fault, Kind
-from gateway.core.money import NANO_PER_USD, from_nano, product_nano, to_nano, usd, usd_text
+from gateway.core.money import NANO_PER_USD, UnitPrice, from_nano, product_nano, to_nano, unit_price, usd, usd_text
 
 RATES = st.decimals(min_value=0, max_value=Decimal("0.01"), places=16)
 COUNTS = st.integers(min_value=0, max_value=10**12)
@@ -63,3 +63,9 @@ def test_amounts_are_written_with_nine_decimals_and_unknown_stays_unknown() -> N
     assert usd_text(-1) == "-0.000000001"
     assert usd_text(0) == "0.000000000"
     assert usd_text(None) is None
+
+
+@given(st.decimals(min_value=-1, max_value=1, places=12), st.integers(0, 10**9))
+def test_a_unit_price_is_what_the_product_says(usd_per_unit: Decimal, quantity: int) -> None:
+    assert UnitPrice(usd_per_unit).times(quantity) == to_nano(usd_per_unit * quantity)
+    assert unit_price(usd_per_unit) is unit_price(usd_per_unit)

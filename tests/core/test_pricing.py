@@ -17,6 +17,7 @@ from gateway.core.pricing import (
     Price,
     PriceBook,
     Step,
+    StoredPrice,
     exact_usd,
     per_million_text,
     price_usage,
@@ -298,6 +299,12 @@ def test_stated_prices_are_per_million_and_go_through_the_same_arithmetic() -> N
     assert cost(Usage(input=1_000_000, cache_read=9, output=1_000_000), price) == 50_000_000 + 200_000_000 + 1_000_000
 
 
+def test_a_stated_price_per_call_alone_holds_whatever_the_length() -> None:
+    price = PriceBook(Known(), [FilePrice("box/m", usd_per_call=Decimal("0.25"))]).find(Target(ELSEWHERE, "m"))
+    assert cost(Usage(input=10**6, cache_read=5, output=9, audio_in=1), price) == 250_000_000
+    assert cost(Usage(input=1, web_searches=1), price) is None
+
+
 def test_a_stated_price_without_searches_does_not_cover_them() -> None:
     price = PriceBook(Known(), [FilePrice("box/m", stated(input="1"))]).find(Target(ELSEWHERE, "m"))
     assert cost(Usage(input=1), price, Conditions(web_search=True)) is None
@@ -337,3 +344,55 @@ def test_entries_that_make_no_sense_are_refused_by_name(entry: FilePrice, what: 
         PriceBook(KNOWN, [entry])
     assert caught.value.kind is Kind.INVALID
     assert caught.value.param == f"prices.{entry.target_pattern}"
+
+
+def test_a_regional_address_costs_what_the_map_says_of_the_region() -> None:
+    europe = Provider("europe", "openai", at_home=True, region="eu")
+    lifted = replace(PRICE, multipliers={"eu": USD("1.1")})
+    book = PriceBook(Known({"openai": {"gpt-4o": lifted, "old": PRICE, "odd": replace(PRICE, unknown_because="odd")}}))
+    price = book.find(Target(europe, "gpt-4o"))
+    assert price is not None
+    assert (price.rates["input"], price.book) == (USD("0.0000022"), "book 1 in eu")
+    untold = book.find(Target(europe, "old"))
+    assert untold is not None
+    assert untold.unknown_because == "the price map does not say what it costs in the region eu"
+    odd = book.find(Target(europe, "odd"))
+    assert odd is not None
+    assert odd.unknown_because == "odd"
+    assert book.find(Target(europe, "else")) is None
+
+
+def test_sources_and_lenders_of_prices() -> None:
+    entries = [FilePrice("box/free", free=True), FilePrice("box/*", like="openai")]
+    stored = StoredPrice(3, "box/set", FilePrice("box/set", stated(input="1")), 0, 0, "cli")
+    book = PriceBook(KNOWN, entries, [stored])
+    told = {
+        name: (book.source(target), book.lender(target))
+        for name, target in {
+            "free": Target(ELSEWHERE, "free"), "set": Target(ELSEWHERE, "set"), "gpt-4o": Target(ELSEWHERE, "gpt-4o"),
+            "home": Target(HOME, "gpt-4o"), "nobody": Target(HOME, "nobody"),
+        }.items()
+    }  # fmt: skip
+    assert told == {
+        "free": ("file", None), "set": ("set", None), "gpt-4o": ("file", "openai"), "home": ("map", None),
+        "nobody": (None, None),
+    }  # fmt: skip
+    assert book.patterns() == ["box/free", "box/*", "box/set"]
+    assert "set price 3" in book.version
+
+
+def test_who_remembers_a_price_is_told_to_forget_it() -> None:
+    told = []
+    book = PriceBook(KNOWN)
+    book.watch(lambda: told.append(book.version))
+    newer = Known({"openai": {"gpt-5": PRICE}}, "known 2")
+    book.put_in_force(newer, [StoredPrice(1, "openai/gpt-5", None, 0, 0, "cli")])
+    assert told == ["known 2 + set price 1"]
+    assert book.find(Target(HOME, "gpt-4o")) is None
+    assert book.find(Target(HOME, "gpt-5")) == PRICE
+
+
+def test_a_stored_price_whose_lender_is_gone_is_no_price() -> None:
+    """What was sensible when it was set must not stop the book from being put in force."""
+    lost = StoredPrice(1, "box/*", FilePrice("box/*", like="gone"), 0, 0, "cli")
+    assert PriceBook(KNOWN, stored=[lost]).find(Target(ELSEWHERE, "gpt-4o")) is None

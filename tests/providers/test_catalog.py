@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.usage import BILLED_BUCKETS
-from gateway.providers.catalog import KINDS, Auth, KindFacts, base_url_of, canonical_base, is_home, kind_of
+from gateway.providers.catalog import KINDS, Auth, KindFacts, base_url_of, canonical_base, is_home, kind_of, region_of
 from gateway.settings import BUCKETS as SETTINGS_BUCKETS
 from gateway.settings import KINDS as SETTINGS_KINDS
 
@@ -94,7 +94,8 @@ def test_what_is_no_plain_address_is_refused_without_repeating_it(url: str) -> N
     [
         ("openai", "https://api.openai.com/v1", True),
         ("openai", "http://api.openai.com/v1", False),
-        ("openai", "https://eu.api.openai.com/v1", False),  # bills an uplift
+        ("openai", "https://eu.api.openai.com/v1", True),
+        ("openai", "https://jp.api.openai.com/v1", False),  # bills what nobody told
         ("openai", "https://api.openai.com.evil.example/v1", False),
         ("openai", "https://api.openai.com:8443/v1", False),
         ("openai", "http://10.0.0.5:8000/v1", False),
@@ -139,3 +140,17 @@ def test_facts_that_other_parts_rely_on() -> None:
     for facts in KINDS.values():
         assert (facts.key_variable is None) == (facts.auth is Auth.NONE)
         assert facts.base_url is None or urlsplit(facts.base_url).scheme == "https" or facts.auth is Auth.NONE
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://api.openai.com/v1", None),
+        ("https://eu.api.openai.com/v1", "eu"),
+        ("https://us.api.openai.com/v1", "us"),
+        ("https://eu.example.com/v1", None),
+    ],
+)
+def test_regional_addresses_bill_what_the_region_costs(url: str, region: str | None) -> None:
+    assert region_of(KINDS["openai"], url) == region
+    assert region_of(KINDS["groq"], url) is None

@@ -107,6 +107,7 @@ class Rig:
     refuse_unpriced: bool = False
     buffer_answers: int = 1_000_000
     max_body: int = 1_000_000
+    prices: PriceBook = field(default_factory=lambda: PRICES)
     crashes: list[BaseException] = field(default_factory=list)
     settle: Settle = field(init=False)
     pipeline: Pipeline = field(init=False)
@@ -115,9 +116,9 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock, self.crashes.append)
-        hold = Hold(self.journal, PRICES, self.clock)
+        hold = Hold(self.journal, self.prices, self.clock)
         providers = {provider.name: provider for provider in (A, B, STUBBORN)}
-        self.route = Route(providers, self.aliases, PRICES, self.directory, refuse_unpriced=self.refuse_unpriced)
+        self.route = Route(providers, self.aliases, self.prices, self.directory, refuse_unpriced=self.refuse_unpriced)
         self.authenticate = Authenticate(MemoryKeyRing(lambda: 0, [self.key]), KeyPolicy(None, bound_to_loopback=True))
         self.pipeline = Pipeline(
             authenticate=self.authenticate,

@@ -4,12 +4,13 @@ import pytest
 
 from gateway.core.errors import Fault
 from gateway.core.keys import KEYLESS
+from gateway.core.pricing import FilePrice, Price, PriceBook, StoredPrice
 from gateway.core.routing import Target
 from gateway.proxy.call import Admitted
 from gateway.proxy.hold import Hold
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import MemoryJournal
-from tests.proxy.rig import PRICES, A, B, chat, rig, whole
+from tests.proxy.rig import PRICES, A, B, NoMap, chat, rig, whole
 
 
 @pytest.mark.anyio
@@ -44,3 +45,22 @@ def test_a_full_journal_refuses() -> None:
     made = rig()
     with pytest.raises(Fault, match="no room"):
         Hold(MemoryJournal(room=0), PRICES, FakeClock()).call(made.arrival(b""), Admitted(KEYLESS))
+
+
+def test_a_changed_book_is_looked_up_again() -> None:
+    """And only then: what was found for a target is remembered."""
+    book = PriceBook(NoMap())
+    hold = Hold(MemoryJournal(), book, FakeClock())
+    free = FilePrice("b/m", free=True)
+
+    def price_of_an_attempt() -> Price | None:
+        return hold.attempt(hold.call(rig().arrival(b""), Admitted(KEYLESS)), Target(B, "m")).price
+
+    assert price_of_an_attempt() is None
+    book.put_in_force(NoMap(), [StoredPrice(1, "b/m", free, 0, 0, "cli")])
+    found = price_of_an_attempt()
+    assert found is not None
+    assert found.free
+    assert price_of_an_attempt() is found
+    book.put_in_force(NoMap(), [])
+    assert price_of_an_attempt() is None

@@ -92,3 +92,19 @@ async def test_unpriced_targets_are_left_out_where_the_settings_say_so() -> None
 @pytest.mark.anyio
 async def test_names_for_the_listing() -> None:
     assert await route(Target(B, "tiny")).names() == ["fast", "b/tiny", "gpt-x", "gpt-x-mini"]
+
+
+@pytest.mark.anyio
+async def test_a_model_that_a_newer_map_knows_is_found() -> None:
+    book = PriceBook(SmallMap())
+    routed = Route({"openai": HOME}, {}, book, FixedDirectory(), refuse_unpriced=False)
+    assert (await routed("gpt-x")).resolved_by == "price_book"
+
+    class Newer(SmallMap):
+        def models(self, kind: str) -> tuple[str, ...]:
+            return ("gpt-y",)
+
+    book.put_in_force(Newer(), [])
+    assert (await routed("gpt-y")).resolved_by == "price_book"
+    with pytest.raises(Fault):
+        await routed("gpt-x")

@@ -1,18 +1,20 @@
 """What was used, what it cost, and one closing frame for a call."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
 from gateway.core.calls import CallRecord
 from gateway.core.errors import UpstreamFault
+from gateway.core.pricing import FilePrice, OffPeak, Price, PriceBook, Tariff, Window
 from gateway.core.routing import Retries
 from gateway.core.usage import Basis, Usage
 from gateway.proxy.forward import Forward
 from gateway.proxy.relay import Relay
 from gateway.proxy.settle import Settle
 from tests.fakes.upstream import ScriptedAnswer
-from tests.proxy.rig import COST, PRICES, USAGE, chat, header, rig, whole
+from tests.proxy.rig import COST, PRICES, USAGE, Rig, chat, header, rig, whole
 
 
 @pytest.mark.anyio
@@ -117,6 +119,61 @@ async def test_another_served_tier_is_not_priced_as_the_default() -> None:
     made = rig(whole(service_tier="priority"))
     await made.call(chat())
     assert made.record.cost_nano is None
+
+
+class Tiered:
+    """A map with one price that depends on tier and hour."""
+
+    version = "tiered"
+
+    def find(self, kind: str, model: str) -> Price | None:
+        night = OffPeak((Window(8 * 60, 9 * 60),), {"input": Decimal("1e-6")}) if model == "night" else None
+        flex = {} if night else {"flex": Tariff({"input": Decimal("5e-7"), "output": Decimal("1e-6")})}
+        return Price("tiered", {"input": Decimal("2e-6"), "output": Decimal("1e-5")}, tiers=flex, off_peak=night)
+
+    def models(self, kind: str) -> tuple[str, ...]:
+        return ("m",)
+
+
+def tiered_rig(*answers: ScriptedAnswer) -> Rig:
+    return rig(*answers, prices=PriceBook(Tiered(), [FilePrice("a/*", like="openai")]))
+
+
+@pytest.mark.anyio
+async def test_the_tier_that_was_served_is_billed_and_remembered() -> None:
+    """Known fault 20: what the answer says was served decides, not what was asked for."""
+    made = tiered_rig(whole(service_tier="flex"))
+    await made.call(chat(service_tier="priority"))
+    (attempt,) = made.record.attempts
+    assert attempt.cost_nano == 1000 * 500 + 100 * 1000
+    assert json.loads(attempt.price_conditions or "") == {"service_tier": "flex"}
+    plain = tiered_rig(whole(service_tier="default"))
+    await plain.call(chat(service_tier="flex"))
+    assert (plain.record.cost_nano, plain.record.attempts[0].price_conditions) == (COST, None)
+
+
+@pytest.mark.anyio
+async def test_silence_about_the_tier_is_no_answer_where_another_was_asked_for() -> None:
+    made = tiered_rig(whole())
+    await made.call(chat(service_tier="flex"))
+    (attempt,) = made.record.attempts
+    assert attempt.cost_nano is None
+    assert attempt.unpriced_because == "the answer does not say whether the service tier flex was served"
+    assert json.loads(attempt.price_conditions or "") == {"asked_tier": "flex"}
+    auto = tiered_rig(whole())
+    await auto.call(chat(service_tier="auto"))
+    assert auto.record.cost_nano == COST
+
+
+@pytest.mark.anyio
+async def test_the_hour_decides_by_the_end_of_the_attempt() -> None:
+    made = tiered_rig(whole())  # the tests' clock stands at 08:00
+    await made.call(chat("a/night"))
+    assert made.record.cost_nano == 1000 * 1000 + 100 * 10_000
+    later = tiered_rig(whole())
+    later.clock.forward(3600)
+    await later.call(chat("a/night"))
+    assert later.record.cost_nano == COST
 
 
 @pytest.mark.anyio

@@ -102,7 +102,12 @@ def test_a_call_in_a_list() -> None:
 
 
 def test_a_call_alone_has_attempts_and_charges() -> None:
-    assert stored(a_call(1)).as_json(alone=True) == {**IN_A_LIST, "attempts": [ATTEMPT], "charges": CHARGES}
+    assert stored(a_call(1)).as_json(alone=True) == {
+        **IN_A_LIST,
+        "attempts": [ATTEMPT],
+        "charges": CHARGES,
+        "corrections": [],
+    }
 
 
 def test_an_unknown_cost_is_null_beside_what_is_priced() -> None:

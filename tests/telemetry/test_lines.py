@@ -8,7 +8,7 @@ from gateway.telemetry.lines import LineWriter
 
 def test_lines_come_out_whole_and_in_order() -> None:
     stream = io.BytesIO()
-    writer = LineWriter(stream)
+    writer = LineWriter(stream, bytes)
     lines = [f"line {number}\n".encode() for number in range(5000)]
     for line in lines:
         writer.write(line)
@@ -19,7 +19,7 @@ def test_lines_come_out_whole_and_in_order() -> None:
 
 def test_lines_of_many_threads_are_not_torn() -> None:
     stream = io.BytesIO()
-    writer = LineWriter(stream)
+    writer = LineWriter(stream, bytes)
 
     def write(name: int) -> None:
         for number in range(500):
@@ -38,7 +38,7 @@ def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     """A full pipe blocks its writer; what cannot wait is counted and given up."""
     reading, writing = os.pipe()
     stream = os.fdopen(writing, "wb")
-    writer = LineWriter(stream, max_bytes=1_000_000)
+    writer = LineWriter(stream, bytes, max_lines=1000)
     line = b"x" * 999 + b"\n"
     began = time.monotonic()
     for _ in range(3000):
@@ -66,9 +66,19 @@ def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
 
 def test_a_closed_stream_is_counted_not_raised() -> None:
     stream = io.BytesIO()
-    writer = LineWriter(stream)
+    writer = LineWriter(stream, bytes)
     stream.close()
     writer.write(b"one\n")
     writer.write(b"two\n")
     writer.stop()
     assert writer.dropped == 2
+
+
+def test_a_line_that_cannot_be_made_takes_no_other_with_it() -> None:
+    stream = io.BytesIO()
+    writer: LineWriter[int] = LineWriter(stream, lambda item: f"{1 // item}\n".encode())
+    for item in (1, 0, 1):
+        writer.write(item)
+    writer.stop()
+    assert stream.getvalue() == b"1\n1\n"
+    assert writer.dropped == 1

@@ -166,3 +166,12 @@ def test_a_traceback_shows_no_local_variables(logging_as: Configure) -> None:
     text = stream.getvalue().decode()
     assert "ValueError: 19" in text
     assert "what the user asked" not in text
+
+
+def test_half_a_character_does_not_cost_the_line(logging_as: Configure) -> None:
+    """JSON can carry a lone surrogate, UTF-8 cannot."""
+    logs, stream = logging_as("json")
+    logs.calls.call_ended(replace(COMPLETED, facts=replace(FACTS, team="a\ud800b")))
+    logs.stop()
+    (line,) = lines(stream)
+    assert line["team"] == "a\ud800b"

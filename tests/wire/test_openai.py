@@ -10,6 +10,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.core.usage import Usage
 from gateway.wire.openai import (
     MAX_LABEL,
+    asked_tier,
     envelope,
     error_event,
     error_text,
@@ -175,3 +176,19 @@ def test_usage_is_found_in_a_piece_of_a_long_answer() -> None:
     assert found.usage == Usage(input=5, cache_read=2)
     assert find_usage(b'"text":"\\"usage\\":{}"') is None
     assert find_usage(b'"usage":{"prompt_tokens":') is None
+
+
+@pytest.mark.parametrize(
+    ("body", "tier"),
+    [
+        (b'{"model":"m"}', None),
+        (b'{"service_tier":"flex"}', "flex"),
+        (b'{"service_tier":null}', None),
+        (b'{"service_tier":7}', None),
+        (b'{"user":"\\"service_tier\\""}', None),
+        (b'["service_tier"]', None),
+        (b'{"service_tier":', None),
+    ],
+)
+def test_the_tier_that_a_request_asks_for(body: bytes, tier: str | None) -> None:
+    assert asked_tier(body) == tier

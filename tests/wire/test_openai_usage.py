@@ -175,3 +175,11 @@ def test_the_provider_s_own_object_is_kept() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(True, None), (3.0, 3), (3.5, None), (-1, None), (None, None), (0, 0)])
 def test_what_counts_as_a_count(value: object, expected: int | None) -> None:
     assert count(value) == expected
+
+
+def test_perplexity_s_reasoning_is_beside_its_completion() -> None:
+    """Known fault 14: not even its total has it."""
+    source = {"prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196, "citation_tokens": 20016,
+              "num_search_queries": 18, "reasoning_tokens": 73997}  # fmt: skip
+    found = buckets(source)
+    assert (found.output, found.reasoning, found.web_searches) == (7163, 73997, 18)

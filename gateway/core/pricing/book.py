@@ -1,10 +1,10 @@
 """The book: prices that the operator stated, over what is known of a kind at its own addresses."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.pricing.price import WEB_SEARCHES, Price
@@ -37,43 +37,132 @@ class FilePrice:
     """The kind of provider whose price for the same model name holds here too."""
 
 
-class PriceBook:
-    """The prices in force: what the operator stated, over what is known of a kind at its own addresses."""
+@value
+class StoredPrice:
+    """A price that was set while the gateway runs, and from when on it holds."""
 
-    def __init__(self, known: KindPrices, stated: Iterable[FilePrice] = ()) -> None:
-        """Raises `Fault` (invalid) naming the entry that makes no sense."""
+    number: int
+    """Grows with every price that is set."""
+    target_pattern: str
+    entry: FilePrice | None
+    """Null: it was taken back; what else is known holds again."""
+    since_us: int
+    """Microseconds since 1970 UTC, of the calls' end."""
+    made_us: int
+    actor: str
+
+    @property
+    def book(self) -> str:
+        """How rows name it."""
+        return f"set price {self.number}"
+
+
+class PriceBook:
+    """The prices in force: what the operator stated, over what is known of a kind at its own addresses.
+
+    A name goes before a pattern, and for each of them the settings file before what was set while running.
+    """
+
+    def __init__(self, known: KindPrices, stated: Iterable[FilePrice] = (), stored: Iterable[StoredPrice] = ()) -> None:
+        """`stored`: those in force, one for each target. Raises `Fault` (invalid) naming what makes no sense."""
         entries = tuple(stated)
-        self._known = known
-        self._file = f"file sha256:{_digest(entries)}"
-        self._stated = {entry.target_pattern: self._resolve(entry) for entry in entries}
-        self.version = f"{known.version} + {self._file}" if entries else known.version
+        self.file = f"file sha256:{_digest(entries)}" if entries else None
+        self._stated = {entry.target_pattern: resolved(entry, self.file or "", known) for entry in entries}
+        self._watchers: list[Callable[[], object]] = []
+        self._put(known, stored)
+
+    def put_in_force(self, known: KindPrices, stored: Iterable[StoredPrice]) -> None:
+        """Another map and other stored prices from now on, what the file states over them; tells who watches."""
+        self._put(known, stored)
+        for changed in self._watchers:
+            changed()
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        """Have something called after every change: whoever remembers a price must forget it then."""
+        self._watchers.append(changed)
 
     def find(self, target: Target) -> Price | None:
-        """The price of a target; null if there is none. Stated beats known, a name beats a pattern."""
+        """The price of a target; null if there is none."""
         provider = target.provider
-        stated = self._stated.get(target.name) or self._stated.get(f"{provider.name}/*")
-        if isinstance(stated, Price):
-            return stated
-        if stated is not None:
-            borrowed = self._known.find(stated, target.model)
-            return borrowed and replace(borrowed, book=f"{borrowed.book} like {stated} by {self._file}")
-        return self._known.find(provider.kind, target.model) if provider.at_home else None
+        for name in (target.name, f"{provider.name}/*"):
+            found = self._stated.get(name) or self._stored.get(name)
+            if isinstance(found, Price):
+                return found
+            if found is not None:
+                return self._borrowed(target, *found)
+        price = self.known.find(provider.kind, target.model) if provider.at_home else None
+        return price if price is None or provider.region is None else _in_region(price, provider.region)
+
+    def source(self, target: Target) -> str | None:
+        """Where the price of a target comes from: `file`, `set`, `map`; null if it has none."""
+        for name in (target.name, f"{target.provider.name}/*"):
+            if name in self._stated:
+                return "file"
+            if name in self._stored:
+                return "set"
+        return None if self.find(target) is None else "map"
+
+    def lender(self, target: Target) -> str | None:
+        """The kind that a target's price is borrowed from; null if it has one of its own, or none."""
+        for name in (target.name, f"{target.provider.name}/*"):
+            found = self._stated.get(name) or self._stored.get(name)
+            if found is not None:
+                return None if isinstance(found, Price) else found[0]
+        return None
+
+    def patterns(self) -> list[str]:
+        """What prices were stated and set for: names of targets, and `PROVIDER/*`."""
+        return [*self._stated, *(name for name in self._stored if name not in self._stated)]
 
     def models(self, kind: str) -> Collection[str]:
         """The model names known for a kind, as its API takes them."""
-        return self._known.models(kind)
+        return self.known.models(kind)
 
-    def _resolve(self, entry: FilePrice) -> Price | str:
-        """A price, or the kind to borrow from."""
-        _check_pattern(entry.target_pattern)
-        amounts = entry.usd_per_million is not None or entry.usd_per_call is not None
-        if amounts + entry.free + (entry.like is not None) != 1:
-            raise _senseless(entry, "states not exactly one of amounts, `free: true` and `like`")
-        if entry.like is not None:
-            if not self._known.models(entry.like):
-                raise _senseless(entry, f"borrows from {entry.like!r}, a kind without known prices")
-            return entry.like
-        return Price(self._file, {}, free=True) if entry.free else _stated_price(entry, self._file)
+    def _put(self, known: KindPrices, stored: Iterable[StoredPrice]) -> None:
+        self.known = known
+        self._stored: dict[str, Price | _Loan] = {}
+        last = 0
+        for one in stored:
+            if one.entry is not None:
+                self._stored[one.target_pattern] = resolved(one.entry, one.book, known=None)
+            last = max(last, one.number)
+        versions = [known.version, *([f"set price {last}"] if last else []), *([self.file] if self.file else [])]
+        self.version = " + ".join(versions)
+
+    def _borrowed(self, target: Target, kind: str, lent_by: str) -> Price | None:
+        price = self.known.find(kind, target.model)
+        return price and replace(price, book=f"{price.book} like {kind} by {lent_by}")
+
+
+_Loan: TypeAlias = tuple[str, str]
+"""The kind to borrow from, and the book that says so."""
+
+
+def _in_region(price: Price, region: str) -> Price:
+    """What the same costs at a regional address."""
+    if price.unknown_because is not None:
+        return price
+    multiplied = price.multiplied(region)
+    if multiplied is None:
+        because = f"the price map does not say what it costs in the region {region}"
+        return Price(price.book, {}, unknown_because=because)
+    return replace(multiplied, book=f"{price.book} in {region}")
+
+
+def resolved(entry: FilePrice, book: str, known: KindPrices | None) -> Price | _Loan:
+    """The price that an entry states, or whose it borrows. Raises `Fault` (invalid) if it makes no sense.
+
+    `known`: what there is to borrow; null if that was looked at when the price was set.
+    """
+    _check_pattern(entry.target_pattern)
+    amounts = entry.usd_per_million is not None or entry.usd_per_call is not None
+    if amounts + entry.free + (entry.like is not None) != 1:
+        raise _senseless(entry, "states not exactly one of amounts, `free: true` and `like`")
+    if entry.like is not None:
+        if known is not None and not known.models(entry.like):
+            raise _senseless(entry, f"borrows from {entry.like!r}, a kind without known prices")
+        return entry.like, book
+    return Price(book, {}, free=True) if entry.free else _stated_price(entry, book)
 
 
 def _stated_price(entry: FilePrice, book: str) -> Price:
@@ -87,6 +176,8 @@ def _stated_price(entry: FilePrice, book: str) -> Price:
     if not any(amounts):
         raise _senseless(entry, "states nothing but zeros", "zero is not a price: write `free: true`")
     rates = {bucket: amount.scaleb(-6, EXACT) for bucket, amount in per_million.items()}
+    if not rates:  # a price per call alone holds for calls of any length
+        rates = {bucket: Decimal(0) for bucket in BILLED_BUCKETS if bucket != WEB_SEARCHES}
     return Price(book, rates, usd_per_call=entry.usd_per_call, search_billed=WEB_SEARCHES not in rates)
 
 
