@@ -11,7 +11,6 @@ _MISSING = {
     "budget": "budgets",
     "report": "reports",
     "alerts": "alerts",
-    "doctor": "self-checks",
 }
 
 

@@ -14,8 +14,6 @@ from tests.cli.terminal import invoke
         (("budget", "list"), "budgets"),
         (("report", "--period", "2026-10"), "reports"),
         (("alerts", "test", "ops"), "alerts"),
-        (("doctor",), "self-checks"),
-        (("doctor", "--help"), "self-checks"),
         (("key", "create", "--name", "a", "--budget", "5.00/month"), "budgets"),
         (("key", "create", "--name", "a", "--rpm", "10"), "rate limits"),
         (("key", "create", "--name", "a", "--tpm", "10"), "rate limits"),
