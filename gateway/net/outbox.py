@@ -8,7 +8,7 @@ turn without rivals is over at once: a single caller waits for nothing.
 import asyncio
 from collections.abc import Callable
 
-LINES_AT_ONCE = 16
+LINES_AT_ONCE = 64
 """Lines that may wait for each other; beyond, the first would wait too long for the last."""
 AT_ONCE = 64 * 1024
 """Bytes of one piece that is written without waiting, and without being copied."""

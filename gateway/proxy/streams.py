@@ -22,6 +22,7 @@ from gateway.wire.openai import find_usage
 from gateway.wire.openai_stream import Saw, StreamMeter
 from gateway.wire.sse import EventSplitter, data_of
 
+_TEXT = Saw.CONTENT | Saw.REASONING
 DRAIN = 1.0
 """Seconds that the upstream gets after `[DONE]` to end its body, so that its connection can be used again."""
 
@@ -70,7 +71,10 @@ class StreamRelay(_Relayed):
         """The next bytes for the client, at least one; `b""` at the end, when all is settled."""
         while not self._over:
             try:
-                data = await self._read()
+                if self._first is not None:
+                    data, self._first = self._first, None
+                else:
+                    data = await (self._drained() if self._ticket.settled else self._answered.answer.read())
             except UpstreamFault as fault:
                 return await self._broken(fault)
             out = await self._pass(data) if data else await self._end()
@@ -78,13 +82,9 @@ class StreamRelay(_Relayed):
                 return out
         return b""
 
-    async def _read(self) -> bytes:
-        if self._first is not None:
-            data, self._first = self._first, None
-            return data
-        if not self._ticket.settled:
-            return await self._answered.answer.read()
-        try:  # after [DONE] only the end of the body is still owed
+    async def _drained(self) -> bytes:
+        """After `[DONE]` only the end of the body is still owed."""
+        try:
             async with asyncio.timeout(DRAIN):
                 return await self._answered.answer.read()
         except (TimeoutError, UpstreamFault):
@@ -98,7 +98,7 @@ class StreamRelay(_Relayed):
             payload = data_of(event)
             saw = self._meter.observe(payload) if payload is not None else Saw.NOTHING
             if saw:
-                if saw & (Saw.CONTENT | Saw.REASONING):
+                if saw & _TEXT:
                     self._stamp(saw, now)
                 elif saw & Saw.USAGE_ONLY and self._strip:
                     continue
@@ -109,7 +109,7 @@ class StreamRelay(_Relayed):
             kept.append(event)
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
-    def _stamp(self, saw: Saw, now: float) -> None:
+    def _stamp(self, saw: int, now: float) -> None:
         if saw & Saw.CONTENT and self._first_content is None:
             self._first_content = now
         if saw & Saw.REASONING and self._first_reasoning is None:
@@ -121,7 +121,7 @@ class StreamRelay(_Relayed):
         rest = self._splitter.rest()
         if rest and (payload := data_of(rest)) is not None and not self._ticket.settled:
             saw = self._meter.observe(payload)
-            if saw & (Saw.CONTENT | Saw.REASONING):
+            if saw & _TEXT:
                 self._stamp(saw, self._now())
             elif saw & Saw.USAGE_ONLY and self._strip:
                 rest = b""

@@ -44,26 +44,17 @@ def rows_of(records: Sequence[CallRecord]) -> LedgerRows:
     """Everything that the ledger keeps of these calls."""
     rows = LedgerRows()
     for record in records:
-        tries = record.attempts
-        usages = [attempt.usage.values() for attempt in tries]
+        call_id, tries = record.facts.id, record.attempts
         # Most calls have one attempt, whose figures are the call's; the sums cost ten times as much.
-        if len(tries) == 1:
-            rows.calls.append(_call_row(record, tries[0], usages[0]))
-        else:
-            rows.calls.append(_call_row(record, record, record.usage.values()))
-        call_id = record.facts.id
-        for attempt, usage in zip(tries, usages, strict=True):
-            rows.attempts.append(_attempt_row(call_id, attempt, usage))
+        spent = tries[0] if len(tries) == 1 else record
+        usage = spent.usage.values()
+        rows.calls.append(_call_row(record, spent, usage))
+        for attempt in tries:
+            rows.attempts.append(_attempt_row(call_id, attempt, usage if attempt is spent else attempt.usage.values()))
+            index = attempt.index
             for charge in attempt.charges:
                 rows.charges.append(
-                    (
-                        call_id,
-                        attempt.index,
-                        charge.bucket,
-                        charge.quantity,
-                        charge.usd_per_million,
-                        charge.amount_nano,
-                    )
+                    (call_id, index, charge.bucket, charge.quantity, charge.usd_per_million, charge.amount_nano)
                 )
     return rows
 
