@@ -21,8 +21,9 @@ from gateway.app.configured import (
     provider_keys,
     retries_of,
 )
+from gateway.app.health import Condition
 from gateway.app.prices import price_book, price_desk
-from gateway.control.dependencies import Check, Health, Services
+from gateway.control.dependencies import Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.keys import digest
@@ -55,7 +56,7 @@ from gateway.storage.ledger import Ledger
 from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from gateway.telemetry.logs import Logs, configure
-from gateway.telemetry.metrics import Metrics, StorageStats
+from gateway.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,14 @@ class Gateway:
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger)
         self.key_repository = KeyRepository(self.database)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared])
-        self.metrics = Metrics(__version__, self._is_known, self._storage_stats)
+        self.metrics = Metrics(__version__, self._is_known, lambda: self.condition.storage())
+        self.condition = Condition(
+            lag=self.ledger_job.stats,
+            journal=self.journal.stats,
+            known=self.metrics.known,
+            log_lines_dropped=lambda: self.logs.dropped,
+            providers=self.providers,
+        )
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
         self.scheduler = Scheduler()
@@ -213,43 +221,10 @@ class Gateway:
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
             ),
             reports=Reports(self.database),
-            health=Health(
-                database=self._database_health, journal=self._journal_health, providers=self._provider_health
-            ),
+            health=self.condition.health,
             metrics=self.metrics.registry,
             metrics_open=self.settings.server.metrics == "open",
             declared_keys=self.declared,
-        )
-
-    # how we are
-
-    async def _database_health(self) -> Check:
-        lag = self.ledger_job.stats()
-        if lag.last_error is not None:
-            return Check(False, f"the journal is taking over: {lag.last_error}")
-        return Check(True, "the database takes every call")
-
-    async def _journal_health(self) -> Check:
-        stats = self.journal.stats()
-        if stats.trouble is not None:
-            return Check(False, stats.trouble)
-        return Check(True, f"{stats.bytes_on_disk} of {stats.max_bytes} bytes on disk")
-
-    async def _provider_health(self) -> Check:
-        if not self.providers:
-            return Check(False, "no provider is configured")
-        return Check(True, ", ".join(self.providers))
-
-    def _storage_stats(self) -> StorageStats:
-        lag = self.ledger_job.stats()
-        return StorageStats(
-            backlog_bytes=lag.backlog_bytes,
-            oldest_frame_age_seconds=lag.oldest_age_seconds,
-            journal_bytes=self.journal.stats().bytes_on_disk,
-            dead_letters=lag.dead_letters,
-            corrupt_frames=lag.corrupt,
-            torn_frames=lag.torn,
-            log_lines_dropped=self.logs.dropped,
         )
 
     def _is_known(self, target: str) -> bool:

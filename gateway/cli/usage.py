@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from gateway.cli import when
-from gateway.cli.frame import AsJson, Config, opened, run
+from gateway.cli.frame import AsJson, Config, opened, read_settings, run
 from gateway.cli.tables import Column, console, count, decimal, money, print_json, print_table, word
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
@@ -48,7 +48,7 @@ def usage(
     period = times.past_us(since, "--since", now), times.past_us(until, "--until", now)
     group_by = [name.strip() for name in by.split(",") if name.strip()]
     _check(group_by, *period, interval)
-    report = run(_read(config, group_by, *period, interval))
+    report, notes = run(_read(config, group_by, *period, interval))
     if as_json:
         print_json(report)
     elif not report["rows"]:
@@ -56,9 +56,8 @@ def usage(
         print(f"No calls from {begin} to {end} UTC. `tollkeeper serve` takes them, --since looks further back.")
     else:
         print_usage(console(), report, group_by, interval)
-    if "whole_hours_before" in report:
-        edge = f"before {report['whole_hours_before']}, of which only sums are left"
-        print(f"Note: the period cuts an hour {edge}; it counts whole.", file=sys.stderr)
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 def _check(group_by: Sequence[str], since_us: int, until_us: int, interval: str | None) -> None:
@@ -74,13 +73,20 @@ def _check(group_by: Sequence[str], since_us: int, until_us: int, interval: str 
 
 async def _read(
     config: Path | None, group_by: Sequence[str], since_us: int, until_us: int, interval: str | None
-) -> dict[str, Any]:
-    """The report as the admin API states it, so that both show the same figures."""
+) -> tuple[dict[str, Any], list[str]]:
+    """The report as the admin API states it, so that both show the same figures; and what is not in them."""
+    from gateway.cli.doctor import journals
+    from gateway.cli.doctor.finding import State
     from gateway.storage.reports import Interval, Reports
 
     async with opened(config, read_only=True) as db:
-        report = await Reports(db).usage(group_by, since_us, until_us, cast(Interval | None, interval))
-    return report.as_json()
+        report = (await Reports(db).usage(group_by, since_us, until_us, cast(Interval | None, interval))).as_json()
+        found = await journals.check(read_settings(config), db)
+    notes = [f"{one.check}: {one.detail}; {one.advice}" for one in found if one.state is not State.OK]
+    if "whole_hours_before" in report:
+        edge = f"before {report['whole_hours_before']}, of which only sums are left"
+        notes.append(f"the period cuts an hour {edge}; it counts whole")
+    return report, notes
 
 
 def print_usage(
@@ -102,12 +108,15 @@ def print_usage(
         Column("cost", 100, right=True),
     ]
     costs = money([row["cost_usd"] for row in [*rows, totals]])
-    unpriced = any(row["unpriced_calls"] for row in rows)
-    if unpriced:
-        columns.append(Column("unpriced\ncalls", 99, right=True))
+    doubtful = [
+        (name, Column(f"{name}\ncalls", worth, right=True))
+        for name, worth in (("estimated", 50), ("unpriced", 99))
+        if totals[f"{name}_calls"]
+    ]
+    columns += [column for _, column in doubtful]
 
     def figures(row: Mapping[str, Any], cost: str) -> list[str]:
-        return [*_figures(row), cost, *([count(row["unpriced_calls"])] if unpriced else [])]
+        return [*_figures(row), cost, *(count(row[f"{name}_calls"]) for name, _ in doubtful)]
 
     lines = []
     for row, cost in zip(rows, costs[:-1], strict=True):
@@ -116,6 +125,9 @@ def print_usage(
     blank = [""] * (len(names) - 1) if names else []
     total = [*(["total"] if names else []), *blank, *figures(totals, costs[-1])]
     print_table(out, columns, lines if names else [], total)
+    if doubtful:
+        shares = (f"{totals[f'{name}_calls'] / totals['calls']:.1%} {name}" for name, _ in doubtful)
+        out.print(f"Of {count(totals['calls'])} calls {', '.join(shares)}.", style="dim")
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:

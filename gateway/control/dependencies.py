@@ -44,6 +44,8 @@ class Health:
     database: Probe
     journal: Probe
     """Whether the journal takes what comes, with the database or without it."""
+    figures: Probe
+    """Whether every call reaches the figures, and how much of them is known."""
     providers: Probe
 
 

@@ -49,7 +49,10 @@ async def metrics(request: Request, services: Given) -> Response:
 
 
 def _ready(checks: Mapping[str, Check]) -> bool:
-    """The database may be away as long as the journal takes over; without the journal no call is ever taken."""
+    """The database may be away as long as the journal takes over; without the journal no call is ever taken.
+
+    Figures that are not whole are a reason to look, not one to refuse calls.
+    """
     return checks["journal"].ok and checks["providers"].ok
 
 
@@ -60,7 +63,7 @@ async def _checks(health: Health) -> dict[str, Check]:
         results[name] = await _asked(probe)
 
     async with anyio.create_task_group() as group:
-        for name in ("database", "journal", "providers"):
+        for name in ("database", "journal", "figures", "providers"):
             group.start_soon(ask, name, getattr(health, name))
     return {name: results[name] for name in sorted(results)}
 

@@ -66,6 +66,11 @@ class StorageStats:
     corrupt_frames: int | None = None
     torn_frames: int | None = None
     log_lines_dropped: int | None = None
+    journal_max_bytes: int | None = None
+    """The bound at which calls are refused."""
+    journals_left: int | None = None
+    """Journals of dead processes that are not replayed to their end yet."""
+    newer_frames: int | None = None
 
 
 _STORAGE: tuple[tuple[str, type[CounterMetricFamily] | type[GaugeMetricFamily], str, str], ...] = (
@@ -76,6 +81,9 @@ _STORAGE: tuple[tuple[str, type[CounterMetricFamily] | type[GaugeMetricFamily], 
     ("corrupt_frames", CounterMetricFamily, "journal_corrupt_frames", "Frames whose checksum did not hold."),
     ("torn_frames", CounterMetricFamily, "journal_torn_frames", "Frames cut off at the end of a dead journal."),
     ("log_lines_dropped", CounterMetricFamily, "log_lines_dropped", "Log lines given up because nobody read them."),
+    ("journal_max_bytes", GaugeMetricFamily, "journal_max_bytes", "Bytes at which new calls are refused."),
+    ("journals_left", GaugeMetricFamily, "journals_left", "Journals of dead processes, not replayed yet."),
+    ("newer_frames", CounterMetricFamily, "journal_newer_frames", "Frames that only a newer release can read."),
 )
 
 
@@ -101,6 +109,17 @@ class _Histogram:
             running += count
             rows.append((name, float(running)))
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How much is known of the calls since the start of this process."""
+
+    calls: int
+    unpriced: int
+    """Without a known cost."""
+    estimated: int
+    """With estimated usage."""
 
 
 @dataclass(slots=True)
@@ -213,6 +232,14 @@ class Metrics(Collector):
     def rejected(self, reason: str) -> None:
         """Count one request that presented no valid key. `reason` is one of a few words, never the key."""
         self._rejected[self._reasons(reason)] += 1
+
+    def known(self) -> Known:
+        """How much is known of what has ended so far, over all series."""
+        self._count_all()
+        rows = list(self._calls.values())
+        return Known(
+            sum(row.ended for row in rows), sum(row.unpriced for row in rows), sum(row.estimated for row in rows)
+        )
 
     def collect(self) -> Iterator[Family]:
         """Everything, as Prometheus wants it. Safe in another thread: it copies before it walks."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.core.calls import CallRecord, End
+from gateway.core.usage import Basis
+from gateway.storage.dead_letters import DeadLetters
 from tests.cli.books import call, fill
 from tests.cli.terminal import invoke, run
 from tests.fakes.records import ATTEMPT, COMPLETED, REFUSED
@@ -89,16 +91,44 @@ def test_an_unknown_cost_is_counted_and_never_added_as_zero(tmp_path: Path) -> N
 
     assert shown[0][-2:] == ["cost", "calls"]
     assert next(line for line in shown if "mystery" in line)[-2:] == ["unknown", "1"]
-    assert shown[-1][-2:] == ["$0.0016", "1"]
+    assert shown[-2][-2:] == ["$0.0016", "1"]
 
 
 def test_an_unknown_cost_stays_unknown_beside_a_refused_call(tmp_path: Path) -> None:
     """Known fault 23: a call that cost nothing says nothing about one whose cost nobody knows."""
     fill(tmp_path, [call(1, record=REFUSED), call(2, record=unpriced())])
 
-    assert lines(tmp_path)[-1][-2:] == ["unknown", "1"]
+    assert lines(tmp_path)[-2][-2:] == ["unknown", "1"]
     assert [row["cost_usd"] for row in report(tmp_path)["rows"]] == [None]
     assert report(tmp_path)["totals"]["cost_usd"] is None
+
+
+def test_shares_of_what_is_not_known_are_told(tmp_path: Path) -> None:
+    """Known fault 30: whether a figure can be trusted is said beside it."""
+    estimated = replace(COMPLETED, attempts=(replace(ATTEMPT, usage_basis=Basis.ESTIMATED),))
+    fill(tmp_path, [call(1), call(2), call(3, record=estimated), call(4, record=unpriced())])
+    shown = lines(tmp_path)
+
+    assert shown[-2][-3:] == ["$0.0048", "1", "1"]
+    assert " ".join(shown[-1]) == "Of 4 calls 25.0% estimated, 25.0% unpriced."
+    assert shown[0][-3:] == ["cost", "calls", "calls"]
+
+
+def test_where_all_is_known_nothing_is_said_of_it(data: Path) -> None:
+    told = invoke(data, "usage")
+
+    assert "estimated" not in told.stdout
+    assert told.stderr == ""
+
+
+def test_what_is_in_no_figure_is_told_beside_them(data: Path) -> None:
+    """Known faults 29, 52: a total that lacks something says so."""
+    DeadLetters(data / "journal").add([(COMPLETED, "no such column")], 1)
+    told = invoke(data, "usage")
+
+    assert told.exit_code == 0
+    assert told.stderr.startswith("Note: dead letters: 1 calls were refused by the database and are in no figure; see")
+    assert lines(data)[-1][0] == "total"
 
 
 def test_errors_and_refusals_are_rows_too(tmp_path: Path) -> None:

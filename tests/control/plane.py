@@ -48,7 +48,7 @@ class FixedProbe:
         return self.check
 
 
-WELL = Health(database=probe(ok=True), journal=probe(ok=True), providers=probe(ok=True))
+WELL = Health(database=probe(ok=True), journal=probe(ok=True), figures=probe(ok=True), providers=probe(ok=True))
 
 
 @dataclass

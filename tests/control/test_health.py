@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import anyio
 import httpx
 import pytest
@@ -36,7 +38,10 @@ async def test_ready_while_the_journal_takes_over_and_a_provider_is_known(
     plane: Plane, database: bool, journal: bool, providers: bool, ready: bool
 ) -> None:
     health = Health(
-        database=probe(ok=database, detail="at db.internal"), journal=probe(ok=journal), providers=probe(ok=providers)
+        database=probe(ok=database, detail="at db.internal"),
+        journal=probe(ok=journal),
+        figures=probe(ok=False),
+        providers=probe(ok=providers),
     )
     async with remote(plane, health=health) as client:
         answer = await client.get("/readyz")
@@ -48,7 +53,9 @@ async def test_details_are_for_those_with_the_token_or_on_this_machine(plane: Pl
     details = {
         "status": "ok",
         "version": "1.2.3",
-        "checks": {name: {"ok": True, "detail": "as it should be"} for name in ("database", "journal", "providers")},
+        "checks": {
+            name: {"ok": True, "detail": "as it should be"} for name in ("database", "figures", "journal", "providers")
+        },
     }
     async with plane.client(peer="192.0.2.7", host="gateway.example") as with_token:
         assert (await with_token.get("/readyz")).json() == details
@@ -68,7 +75,7 @@ async def test_a_probe_that_fails_or_hangs_is_an_answer(plane: Plane) -> None:
         await anyio.sleep_forever()
         raise AssertionError
 
-    health = Health(database=failing, journal=WELL.journal, providers=hanging)
+    health = replace(WELL, database=failing, providers=hanging)
     async with plane.client(health=health) as client:
         answer = await client.get("/readyz")
     assert answer.status_code == 503

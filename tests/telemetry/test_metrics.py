@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.core.calls import CallRecord, End
 from gateway.core.usage import NOTHING_KNOWN, Basis
 from gateway.telemetry import metrics
-from gateway.telemetry.metrics import Metrics, StorageStats
+from gateway.telemetry.metrics import Known, Metrics, StorageStats
 from tests.fakes.records import ATTEMPT, COMPLETED, FACTS, REFUSED, at_target
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -185,3 +185,16 @@ def test_a_call_of_every_end_is_counted() -> None:
     samples = scraped(observer)
     ends = {dict(labels)["end"] for name, labels in samples if name == "tollkeeper_calls_total"}
     assert ends == {str(end) for end in End}
+
+
+def test_how_much_is_known_is_one_look_at_all_series() -> None:
+    """Known fault 29: coverage is a number that somebody can see."""
+    observer = new_metrics()
+    assert observer.known() == Known(0, 0, 0)
+    unpriced = replace(ATTEMPT, cost_nano=None)
+    estimated = replace(ATTEMPT, usage_basis=Basis.ESTIMATED)
+    for attempt in (ATTEMPT, unpriced, estimated):
+        observer.call_ended(replace(COMPLETED, attempts=(attempt,)))
+    observer.call_ended(at_target("gpu/llama"))
+    observer.call_ended(REFUSED)
+    assert observer.known() == Known(calls=5, unpriced=1, estimated=1)

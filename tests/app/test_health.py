@@ -1,0 +1,66 @@
+"""What `/readyz` and the gauges of `/metrics` say of this gateway."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.app.health import Condition
+from gateway.control.dependencies import Check
+from gateway.jobs.ledger import LedgerLag
+from gateway.storage.journal import JournalStats
+from gateway.telemetry.metrics import Known
+
+LAG = LedgerLag(
+    backlog_bytes=0, oldest_age_seconds=0.0, last_error=None, dead_letters=0, dead_journals=0, replay_error=None,
+    shipped=7, corrupt=1, torn=2, newer=0,
+)  # fmt: skip
+JOURNAL = JournalStats(
+    bytes_on_disk=80, max_bytes=1000, reserved_bytes=0, frames_written=1, open_calls=0, unwritten_calls=0, trouble=None
+)
+
+
+def condition(
+    lag: LedgerLag = LAG, journal: JournalStats = JOURNAL, known: Known | None = None, providers: tuple[str, ...] = ()
+) -> Condition:
+    return Condition(
+        lag=lambda: lag, journal=lambda: journal, known=lambda: known or Known(0, 0, 0), log_lines_dropped=lambda: 3,
+        providers=providers,
+    )  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_all_is_well() -> None:
+    health = condition(known=Known(1000, 1, 250), providers=("openai", "gpu")).health
+    assert await health.database() == Check(True, "the database takes every call")
+    assert await health.journal() == Check(True, "80 of 1000 bytes on disk, 0 not in the ledger")
+    assert await health.providers() == Check(True, "openai, gpu")
+    shares = "of 1000 calls since the start 0.1% have no known cost, 25.0% estimated usage"
+    assert await health.figures() == Check(True, f"every call reaches the ledger; {shares}")
+    assert (await condition().health.figures()).detail == "every call reaches the ledger; no calls since the start"
+
+
+@pytest.mark.anyio
+async def test_whatever_is_behind_or_missing_is_said() -> None:
+    """Known fault 29: what is in no figure is told where somebody looks."""
+    behind = replace(LAG, backlog_bytes=50, oldest_age_seconds=12.34, last_error="it is locked")
+    assert await condition(behind).health.database() == Check(False, "the journal is taking over: it is locked")
+    told = "80 of 1000 bytes on disk, 50 not in the ledger, the oldest call ended 12.3 s ago"
+    assert await condition(behind).health.journal() == Check(True, told)
+    full = replace(JOURNAL, trouble="the journal is full")
+    assert await condition(journal=full).health.journal() == Check(False, "the journal is full")
+    assert not (await condition().health.providers()).ok
+    for gap, words in (
+        ({"dead_letters": 2}, "2 calls were refused"),
+        ({"dead_journals": 1, "replay_error": "its disk fails"}, "1 journals of dead processes are not replayed; its"),
+        ({"newer": 4}, "4 frames can be read by a newer version only"),
+    ):
+        figures = await condition(replace(LAG, **gap)).health.figures()
+        assert not figures.ok
+        assert figures.detail.startswith(words)
+
+
+def test_the_gauges_are_the_same_figures() -> None:
+    stats = condition(replace(LAG, dead_letters=2, dead_journals=1, newer=4, backlog_bytes=5)).storage()
+    assert (stats.dead_letters, stats.journals_left, stats.newer_frames, stats.backlog_bytes) == (2, 1, 4, 5)
+    assert (stats.journal_bytes, stats.journal_max_bytes, stats.log_lines_dropped) == (80, 1000, 3)
+    assert (stats.corrupt_frames, stats.torn_frames) == (1, 2)
