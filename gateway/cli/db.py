@@ -1,8 +1,9 @@
 """`tollkeeper db`: the database's schema, and copies of the database. What takes long is in `db_upkeep`."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,26 +11,65 @@ from gateway.cli.db_upkeep import prune, rebuild_rollups
 from gateway.cli.frame import FAILED, Config, group, make_data_folder, read_settings, run
 from gateway.core.errors import Fault, Kind
 
+if TYPE_CHECKING:
+    from gateway.storage.migrate import Step
+
 app = group("The database: its schema, its sums, backups.")
 app.command("rebuild-rollups")(rebuild_rollups)
 app.command("prune")(prune)
 
 
+_LONG = 60.0
+"""Seconds of an upgrade that are asked about before they begin."""
+
+
 @app.command("upgrade")
-def upgrade(config: Config = None) -> None:
+def upgrade(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do and how long; do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Begin a long one without asking.")] = False,
+    config: Config = None,
+) -> None:
     """Make the database, or bring it to this version.
 
-    What is in it stays.
+    What is in it stays. Each revision is a transaction of its own: what is stopped goes on where it was. A running
+    gateway keeps its calls in its journal meanwhile.
     """
     from gateway.storage import engine
 
     settings = read_settings(config)
-    make_data_folder(settings)
     url = settings.database.url
+    left, calls = engine.steps(url)
+    _tell_steps(left, calls, always=dry_run)
+    if dry_run:
+        return
+    if sum(step.seconds for step in left) > _LONG and not yes and sys.stdin.isatty():
+        typer.confirm("Begin?", abort=True)
+    make_data_folder(settings)
     before = engine.current(url)
-    engine.upgrade(url)
+    engine.upgrade(url, _step_teller(left))
     after = engine.current(url)
     print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+
+
+def _tell_steps(left: "Sequence[Step]", calls: int, *, always: bool) -> None:
+    """On stderr, before it begins; of a database without calls only if that was asked for."""
+    if not (calls and left) and not always:
+        return
+    for step in left:
+        print(f"{step.revision}  about {step.seconds:,.0f} s  {step.about}", file=sys.stderr)
+    total = sum(step.seconds for step in left)
+    print(f"{len(left)} revisions to go, {calls:,} calls, about {total:,.0f} s", file=sys.stderr)
+
+
+def _step_teller(left: "Sequence[Step]") -> "Callable[[str], None]":
+    """Says which revision begins, if there is more than one to wait for."""
+    numbers = {step.revision: number for number, step in enumerate(left, 1)}
+
+    def tell(revision: str) -> None:
+        if len(left) > 1:
+            print(f"{numbers.get(revision, '?')} of {len(left)}: {revision}", file=sys.stderr)
+
+    return tell
 
 
 @app.command("current")

@@ -17,11 +17,12 @@ from gateway.storage.address import DialectName
 from gateway.storage.backends import Backend, backend_of
 from gateway.storage.backup import backup, file_of, restore
 from gateway.storage.bulk import BulkStatement
-from gateway.storage.migrate import current, differences, exists, head, upgrade
+from gateway.storage.migrate import current, differences, exists, head, steps, upgrade
 
 __all__ = [
     "Database", "ReadSession", "Refused", "WriteSession",
-    "backup", "current", "differences", "exists", "file_of", "head", "restore", "upgrade",
+    "backup", "current", "differences", "exists", "file_of", "head", "restore", "steps",
+    "upgrade",
 ]  # fmt: skip
 
 Rows: TypeAlias = Sequence[Row[Any]]

@@ -3,10 +3,12 @@
 Alembic is imported inside the functions: half a second that only these commands pay.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 import gateway
 from gateway.core.errors import Fault, Kind
@@ -14,21 +16,58 @@ from gateway.storage.backends import backend_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
+    from alembic.script import Script, ScriptDirectory
 
 
-def upgrade(url: str) -> None:
-    """Make the database or bring it to our revision, in one transaction; several processes may try at once.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One revision that a database has yet to go through."""
 
+    revision: str
+    about: str
+    """What it does, one sentence."""
+    seconds: float
+    """How long it takes, by what the revision says of itself and the calls that are there."""
+
+
+def steps(url: str, folder: Path | None = None) -> tuple[list[Step], int]:
+    """What an upgrade has to do, in its order, and how many calls are there. Changes nothing.
+
+    `folder`: where the revisions are, else ours. Raises `Fault` as `upgrade` does.
+    """
+    backend = backend_of(url)
+    scripts = _scripts(folder)
+    if not backend.exists():
+        return [_step(script, 0) for script in _pending(scripts, None)], 0
+    with backend.transaction() as connection:
+        revision = _revision(connection)
+        _require_known(revision, scripts)
+        count = 0 if revision is None else connection.scalar(text("SELECT count(*) FROM calls")) or 0
+    return [_step(script, count) for script in _pending(scripts, revision)], count
+
+
+def upgrade(url: str, tell: Callable[[str], None] = lambda revision: None, folder: Path | None = None) -> None:
+    """Make the database or bring it to our revision; several processes may try at once.
+
+    Each revision is a transaction of its own, so that one that was stopped goes on where it was. `tell` hears of
+    each before it begins; `folder`: where the revisions are, else ours.
     Raises `Fault`: conflict if it is of a revision that this version does not know, unavailable if it fails.
     """
     from alembic import command
 
-    config = _config()
-    with backend_of(url).transaction(create=True, alone=True) as connection:
-        _require_known(_revision(connection))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config = _config(folder)
+    scripts, backend = _scripts(folder), backend_of(url)
+    pending = True
+    while pending:
+        with backend.transaction(create=True, alone=True) as connection:
+            revision = _revision(connection)
+            _require_known(revision, scripts)
+            left = _pending(scripts, revision)
+            if left:
+                tell(left[0].revision)
+                config.attributes["connection"] = connection
+                command.upgrade(config, left[0].revision)
+            pending = len(left) > 1
 
 
 def current(url: str) -> str | None:
@@ -54,7 +93,7 @@ def head() -> str:
 
 def known_revisions() -> frozenset[str]:
     """Every revision that this version can start from."""
-    return frozenset(script.revision for script in _scripts().walk_revisions())
+    return _known(_scripts())
 
 
 def differences(url: str) -> list[str]:
@@ -81,24 +120,38 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _require_known(revision: str | None) -> None:
-    if revision is not None and revision not in known_revisions():
+def _known(scripts: "ScriptDirectory") -> frozenset[str]:
+    return frozenset(script.revision for script in scripts.walk_revisions())
+
+
+def _pending(scripts: "ScriptDirectory", revision: str | None) -> "list[Script]":
+    """The revisions behind this one, the next first."""
+    return list(reversed(list(scripts.iterate_revisions("head", revision or "base"))))
+
+
+def _step(script: "Script", calls: int) -> Step:
+    about = (script.doc or "").partition("\n")[0]
+    return Step(script.revision, about, script.module.SECONDS_PER_MILLION_CALLS * calls / 1e6)
+
+
+def _require_known(revision: str | None, scripts: "ScriptDirectory") -> None:
+    if revision is not None and revision not in _known(scripts):
         message = f"the database is of revision {revision}, which this version does not know"
         raise Fault(Kind.CONFLICT, message, hint="it was upgraded by a newer version: use that one")
 
 
-def _config() -> "Config":
+def _config(folder: Path | None = None) -> "Config":
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder or _folder()).replace("%", "%%"))
     return config
 
 
-def _scripts() -> "ScriptDirectory":
+def _scripts(folder: Path | None = None) -> "ScriptDirectory":
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(_config(folder))
 
 
 def _folder() -> Path:

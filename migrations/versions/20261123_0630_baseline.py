@@ -15,6 +15,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+SECONDS_PER_MILLION_CALLS = 0.0
+"""Measured; what `tollkeeper db upgrade --dry-run` expects of this revision. There are no calls before this one."""
+
 DIMENSIONS = ("key", "team", "model", "target", "provider", "path", "end")
 BUCKETS = (
     "input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write", "output", "reasoning",

@@ -28,6 +28,18 @@ def test_upgrade_makes_the_database_and_may_be_repeated(tmp_path: Path) -> None:
     assert now.stdout.strip() in made.stdout
 
 
+def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> None:
+    """Known fault 86: how much and how long is known before it starts."""
+    told = invoke(tmp_path, "db", "upgrade", "--dry-run")
+    assert told.exit_code == 0
+    assert "The first schema" in told.stderr
+    assert told.stderr.endswith("1 revisions to go, 0 calls, about 0 s\n")
+    assert list(tmp_path.iterdir()) == []
+    made = invoke(tmp_path, "db", "upgrade")
+    assert made.stderr == ""
+    assert invoke(tmp_path, "db", "upgrade", "--dry-run").stderr == "0 revisions to go, 0 calls, about 0 s\n"
+
+
 def test_check_finds_a_schema_that_departs_from_ours(tmp_path: Path) -> None:
     none = invoke(tmp_path, "db", "check")
     assert none.exit_code == 1

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.books import call, fill
-from tests.cli.terminal import invoke, run
+from tests.cli.terminal import PROGRAM, environment, invoke, run
 
 DAY = 24 * 60
 
@@ -105,3 +107,27 @@ def test_what_is_young_stays(before: str, data: Path) -> None:
     assert refused.exit_code == 2
     assert refused.stderr.startswith("Error: --before: ")
     assert len(json.loads(invoke(data, "calls", "--json").stdout)["items"]) == 4
+
+
+def test_a_deletion_that_is_killed_loses_no_total_and_is_finished_by_the_next(tmp_path: Path) -> None:
+    """Known fault 57: whatever happens to it, sums stay what they were."""
+    fill(tmp_path, [call(number, minutes_ago=3 * DAY + number % 200) for number in range(6000)])
+    before = totals(tmp_path)
+    command = [*PROGRAM, "db", "prune", "--before", "2d", "--yes"]
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.DEVNULL) as pruning:
+        deadline = time.monotonic() + 20
+        while (left := len_of_calls(tmp_path)) == 6000:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        pruning.kill()
+    assert 0 < left < 6000
+    assert totals(tmp_path) == before
+    assert told(tmp_path, "prune", "--before", "2d", "--yes")["deleted"]
+    assert len_of_calls(tmp_path) == 0
+    assert totals(tmp_path) == before
+
+
+def len_of_calls(data: Path) -> int:
+    with closing(sqlite3.connect(data / "tollkeeper.db")) as db:
+        count: int = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+        return count

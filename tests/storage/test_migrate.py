@@ -1,5 +1,6 @@
 """The schema: made, brought up to date, compared, and told apart from what we do not know; on both databases."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Fault, Kind
-from gateway.storage.engine import current, differences, exists, head, upgrade
+from gateway.storage import migrate
+from gateway.storage.engine import current, differences, exists, head, steps, upgrade
 from gateway.storage.migrate import known_revisions
 from tests.databases import KINDS, Operator, url_of
 from tests.postgres_server import PostgresServer
@@ -69,3 +71,81 @@ def test_a_database_that_is_not_there_has_no_differences_to_tell(unmade: str) ->
     with pytest.raises(Fault) as refusal:
         differences(unmade)
     assert refusal.value.kind is Kind.NOT_FOUND
+
+
+# --- several revisions ------------------------------------------------------------------------------------------------
+
+LATER = """\"\"\"{about}
+
+More words of it.
+\"\"\"
+
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{after}"
+
+SECONDS_PER_MILLION_CALLS = 60.0
+
+
+def upgrade() -> None:
+    op.execute("{statement}")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Our revisions and two later ones, the second of which fails as long as nobody has paved its way."""
+    ours = Path(migrate.__file__).parents[2] / "migrations"
+    copy = tmp_path / "migrations"
+    shutil.copytree(ours, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, after, about, statement in (
+        ("29990101_0000", head(), "The first of two.", "CREATE TABLE first_of_two (a integer)"),
+        ("29990102_0000", "29990101_0000", "The second.", "ALTER TABLE paved RENAME TO second_of_two"),
+    ):
+        script = LATER.format(revision=name, after=after, about=about, statement=statement)
+        (copy / "versions" / f"{name}.py").write_text(script)
+    return copy
+
+
+def test_an_upgrade_is_told_with_an_estimate_before_it_begins(database_url: str, sql: Operator, folder: Path) -> None:
+    """Known fault 86: how much and how long is known before it starts."""
+    columns = 'id, started_us, path, labels, stream, "end", cache, attempts, usage_basis'
+    money = "avoided_nano, reserve_nano, held_nano"
+    for number in range(5):
+        values = f"'{number}', 1, 'p', '{{}}', false, 'completed', 'off', 0, 'none', 0, 0, 0"
+        sql.run(f"INSERT INTO calls ({columns}, {money}) VALUES ({values})")  # noqa: S608 (texts of this test)
+    assert steps(database_url) == ([], 5)
+    left, calls = steps(database_url, folder)
+    assert calls == 5
+    assert [(step.revision, step.about) for step in left] == [
+        ("29990101_0000", "The first of two."),
+        ("29990102_0000", "The second."),
+    ]
+    assert [step.seconds for step in left] == pytest.approx([5 * 60 / 1e6] * 2)
+    assert current(database_url) == head()
+
+
+def test_what_is_not_made_yet_has_every_step_before_it(unmade: str, folder: Path) -> None:
+    left, calls = steps(unmade, folder)
+    assert ([step.revision for step in left], calls) == ([head(), "29990101_0000", "29990102_0000"], 0)
+    assert not exists(unmade)
+
+
+def test_an_upgrade_that_stops_goes_on_where_it_was(database_url: str, sql: Operator, folder: Path) -> None:
+    """Known fault 86: a long upgrade need not begin anew."""
+    told: list[str] = []
+    with pytest.raises(Fault) as failure:
+        upgrade(database_url, told.append, folder)
+    assert failure.value.kind is Kind.UNAVAILABLE
+    assert (told, current(database_url)) == (["29990101_0000", "29990102_0000"], "29990101_0000")
+    sql.run("CREATE TABLE paved (a integer)")
+    upgrade(database_url, told.append, folder)
+    assert (told[2:], current(database_url)) == (["29990102_0000"], "29990102_0000")
+    assert sql.count("first_of_two") == sql.count("second_of_two") == 0
+
+
+def test_every_revision_says_how_long_it_takes(unmade: str) -> None:
+    """Known fault 86: or nobody could estimate."""
+    left, _ = steps(unmade)
+    assert all(step.seconds >= 0 and step.about for step in left)
