@@ -93,12 +93,14 @@ class Exchange:
     # called by the connection
 
     async def run(self) -> None:
-        """Have it answered by the application."""
-        service = self._connection.service
+        """Have it answered by the application, and the line say so if that comes to nothing."""
+        service, connection = self._connection.service, self._connection
         try:
             await service.application(self._scope, self.receive, self.send)
+            if not self.started and not self.left:
+                logger.error("the application did not answer %s %s", self._scope["method"], self._scope["path"])
         except asyncio.CancelledError:
-            self._connection.cut(self)
+            connection.cut(self)
             raise
         except Exception as error:
             if not (self.left and _for_want_of_a_client(error)):
@@ -107,9 +109,9 @@ class Exchange:
             service.running.discard(self)
             self.task = None
         if self.started:
-            self._connection.cut(self)
+            connection.cut(self)
         else:
-            self._connection.failed(self)
+            connection.failed(self)
 
     def feed(self, data: bytes) -> None:
         """A piece of the body."""

@@ -61,8 +61,7 @@ class Reader:
         """Read since the last whole head, in slices that ended outside a body."""
         self._overhead = 0
         """Read of a chunked body, whatever it was."""
-        self._parser = httptools.HttpRequestParser(self)
-        self._feed: Any = self._parser.feed_data
+        self._parse_anew()
 
     def read(self, data: bytes, busy: bool) -> None:
         """Takes what came. `busy`: a request runs, so that the next one waits. Raises `Refused`."""
@@ -109,9 +108,15 @@ class Reader:
             if self._overhead > FREE_OVERHEAD + CHUNK_OVERHEAD * self.incoming.received:
                 raise Refused(400, "the request's chunks have too much beside their data")
 
+    def _parse_anew(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed: Any = self._parser.feed_data
+
     def _pass_over_upgrade(self, rest: memoryview) -> None:
+        """llhttp would leave the line to the other protocol, and the body of the request with it."""
         head, self._upgrade = self._upgrade, None
         assert head is not None  # CONNECT has been refused
+        self._parse_anew()
         self._parse(head)
         if rest and not self.deaf:
             self._parse(rest)
