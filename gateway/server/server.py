@@ -46,6 +46,11 @@ class Server:
         self._told = asyncio.Event()
         self._stopping = self._hurried = False
 
+    @property
+    def connections(self) -> set[Connection]:
+        """Those that are there at this moment."""
+        return self._watch.watched
+
     def stop(self, *, at_once: bool = False) -> None:
         """Take nobody new, let calls in flight end; `at_once` cancels them. From any thread, and before it runs too."""
         self._stopping = True

@@ -63,7 +63,7 @@ class MemoryLine(asyncio.Transport):
         self.unsent = 0
         """Bytes that the client has not taken yet."""
         self.high_water = 64 * 1024
-        self.reading = True
+        self._reading = True
         self.ended = self.closed = self.aborted = False
         """How the protocol ended it: nothing more is written; gently; at once."""
 
@@ -90,10 +90,13 @@ class MemoryLine(asyncio.Transport):
         self.ended = True
 
     def pause_reading(self) -> None:
-        self.reading = False
+        self._reading = False
 
     def resume_reading(self) -> None:
-        self.reading = True
+        self._reading = True
+
+    def is_reading(self) -> bool:
+        return self._reading
 
     def abort(self) -> None:
         self.aborted = True

@@ -212,13 +212,13 @@ async def test_a_client_that_sends_too_far_ahead_is_held_back() -> None:
     talk = Talk(application)
     await talk.says(NEXT)
     sent = 1
-    while talk.line.reading:
+    while talk.line.is_reading():
         await talk.says(NEXT * 100)
         sent += 100
     assert MAX_PIPELINED <= sent * len(NEXT) <= MAX_PIPELINED + 200 * len(NEXT)
     application.go_on.release()
     await talk.rest()
-    assert talk.line.reading
+    assert talk.line.is_reading()
     for _ in range(sent - 1):
         application.go_on.release()
         await talk.rest()
@@ -273,7 +273,7 @@ async def test_nothing_is_heard_after_a_request_that_was_the_last_one() -> None:
     application = Held()
     talk = Talk(application)
     await talk.says(head("GET / HTTP/1.1|host: a|connection: close"), NEXT * 10_000)
-    assert talk.line.reading
+    assert talk.line.is_reading()
     application.go_on.release()
     await talk.rest()
     assert application.begun == ["/"]
