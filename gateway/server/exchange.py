@@ -7,15 +7,15 @@ it; this file knows no parser and no time limit.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from gateway.net.outbox import AT_ONCE
+from gateway.net.outbox import AT_ONCE, Outbox
 from gateway.server.answer import BODILESS, CONTINUE, LAST_CHUNK, chunk, opening
 from gateway.server.head import Scope
-from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
+from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED, Limits
+from gateway.server.line import Line
+from gateway.server.watch import Watch
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,6 +23,39 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """What the connections of one server share."""
+
+    application: Application
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    watch: Watch[Any]
+    outbox: Outbox
+    running: "set[Exchange]" = field(default_factory=set)
+    """Those whose application has not returned."""
+    stopping: bool = False
+
+
+class Connection(Protocol):
+    """What a request needs of the connection that it came by."""
+
+    service: Service
+    line: Line
+
+    def hungry(self) -> None:
+        """The application waits for bytes of a body."""
+
+    def answered(self, exchange: "Exchange") -> None:
+        """Its answer is complete."""
+
+    def cut(self, exchange: "Exchange") -> None:
+        """Its answer will not be whole: the end of the line has to say so."""
+
+    def failed(self, exchange: "Exchange") -> None:
+        """Its application ended without an answer."""
 
 
 class ClientLeft(OSError):
@@ -57,7 +90,7 @@ class Exchange:
         "task",
     )
 
-    def __init__(self, connection: "Connection", scope: Scope, fields: dict[bytes, bytes], keep: bool) -> None:
+    def __init__(self, connection: Connection, scope: Scope, fields: dict[bytes, bytes], keep: bool) -> None:
         """`fields`: those of the request, by name; `keep`: its client would send another one on this connection."""
         self._connection = connection
         self._line = connection.line

@@ -5,16 +5,13 @@ Knows neither what becomes of a request nor any time.
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import httptools
 
-from gateway.server.exchange import Exchange
+from gateway.server.exchange import Connection, Exchange
 from gateway.server.head import Field, Refused, Scope, check_size, scope_of, without_upgrade
 from gateway.server.limits import CHUNK_OVERHEAD, FREE_OVERHEAD, MAX_HEAD, MAX_TARGET
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
 
 SLICE = 8 * 1024
 """Bytes that are parsed at once where requests may begin: as many may be read ahead while another request runs."""
@@ -41,7 +38,7 @@ class Reader:
         "ready",
     )
 
-    def __init__(self, connection: "Connection", scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         """`scope`: what the scopes of all its requests have in common."""
         self._connection = connection
         self._scope = scope

@@ -11,8 +11,8 @@ from types import FrameType
 
 from gateway.core.errors import Fault, Kind
 from gateway.net.outbox import Outbox
-from gateway.server.connection import Connection, Service
-from gateway.server.exchange import Application
+from gateway.server.connection import Connection
+from gateway.server.exchange import Application, Service
 from gateway.server.limits import Limits
 from gateway.server.listener import BACKLOG
 from gateway.server.watch import Watch

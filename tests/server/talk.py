@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.net.outbox import Outbox
-from gateway.server.connection import Connection, Service
-from gateway.server.exchange import Application, Receive, Send
+from gateway.server.connection import Connection
+from gateway.server.exchange import Application, Receive, Send, Service
 from gateway.server.limits import Limits
 from gateway.server.watch import Watch
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import h11
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -99,6 +99,23 @@ def agree(raw: bytes, ours: Understood, theirs: Understood) -> None:
         assert any(re.search(pattern, raw) for pattern in OURS_ALONE.values()), f"h11 refuses, and we do not: {raw!r}"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Understood([Taken("GET", "/")], False), Understood([], True)),
+        (Understood([Taken("GET", "/")], False), Understood([], False)),
+        (Understood([], False), Understood([Taken("GET", "/")], False)),
+        (Understood([], False), Understood([], True)),
+        (Understood([Taken("GET", "/")], True), Understood([Taken("GET", "/a")], False)),
+        (Understood([Taken("POST", "/", b"a")], True), Understood([Taken("POST", "/", b"ab")], True)),
+        (Understood([Taken("GET", "/", b"", ((b"x", b"y"),))], False), Understood([Taken("GET", "/")], False)),
+    ],
+)
+def test_the_comparison_can_fail(ours: Understood, theirs: Understood) -> None:
+    with pytest.raises(AssertionError):
+        agree(NEXT, ours, theirs)
+
+
 PATHS = st.from_regex(r"/[a-z0-9%._~/-]{0,12}(\?[a-z0-9=&%/?]{0,8})?", fullmatch=True).map(
     lambda path: re.sub("%(?![0-9a-f]{2})", "%41", path)
 )
@@ -182,6 +199,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @given(raw=soiled())
+@settings(max_examples=300)
 def test_whatever_h11_and_we_take_is_understood_the_same(raw: bytes, runner: asyncio.Runner) -> None:
     agree(raw, by_us(raw, runner), by_h11(raw))
 
