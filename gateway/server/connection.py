@@ -5,18 +5,15 @@ requests are read, nor what an application is told.
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from math import inf
 from typing import cast
 
-from gateway.net.outbox import Outbox
 from gateway.server.answer import refusal
-from gateway.server.exchange import Application, Exchange
+from gateway.server.exchange import Exchange, Service
 from gateway.server.head import Refused, scope_of_line
-from gateway.server.limits import MAX_DRAINED, MAX_PIPELINED, Limits
+from gateway.server.limits import MAX_DRAINED, MAX_PIPELINED
 from gateway.server.line import Line
 from gateway.server.reader import Reader
-from gateway.server.watch import Watch
 
 # The states of a connection, and what happens when one lasts too long.
 IDLE = 0
@@ -31,20 +28,6 @@ LINGERING = 4
 """All is said, the client may still be sending: cut."""
 CLOSING = 5
 """Closed as soon as all is sent: cut."""
-
-
-@dataclass(slots=True, eq=False)
-class Service:
-    """What the connections of one server share."""
-
-    application: Application
-    limits: Limits
-    loop: asyncio.AbstractEventLoop
-    watch: "Watch[Connection]"
-    outbox: Outbox
-    running: set[Exchange] = field(default_factory=set)
-    """Those whose application has not returned."""
-    stopping: bool = False
 
 
 class Connection(asyncio.Protocol):

@@ -7,15 +7,15 @@ it; this file knows no parser and no time limit.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from gateway.net.outbox import AT_ONCE
+from gateway.net.outbox import AT_ONCE, Outbox
 from gateway.server.answer import BODILESS, CONTINUE, LAST_CHUNK, chunk, opening
 from gateway.server.head import Scope
-from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
+from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED, Limits
+from gateway.server.line import Line
+from gateway.server.watch import Watch
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,6 +23,39 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """What the connections of one server share."""
+
+    application: Application
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    watch: Watch[Any]
+    outbox: Outbox
+    running: "set[Exchange]" = field(default_factory=set)
+    """Those whose application has not returned."""
+    stopping: bool = False
+
+
+class Connection(Protocol):
+    """What a request needs of the connection that it came by."""
+
+    service: Service
+    line: Line
+
+    def hungry(self) -> None:
+        """The application waits for bytes of a body."""
+
+    def answered(self, exchange: "Exchange") -> None:
+        """Its answer is complete."""
+
+    def cut(self, exchange: "Exchange") -> None:
+        """Its answer will not be whole: the end of the line has to say so."""
+
+    def failed(self, exchange: "Exchange") -> None:
+        """Its application ended without an answer."""
 
 
 class ClientLeft(OSError):
@@ -57,7 +90,7 @@ class Exchange:
         "task",
     )
 
-    def __init__(self, connection: "Connection", scope: Scope, fields: dict[bytes, bytes], keep: bool) -> None:
+    def __init__(self, connection: Connection, scope: Scope, fields: dict[bytes, bytes], keep: bool) -> None:
         """`fields`: those of the request, by name; `keep`: its client would send another one on this connection."""
         self._connection = connection
         self._line = connection.line
@@ -93,12 +126,14 @@ class Exchange:
     # called by the connection
 
     async def run(self) -> None:
-        """Have it answered by the application."""
-        service = self._connection.service
+        """Have it answered by the application, and the line say so if that comes to nothing."""
+        service, connection = self._connection.service, self._connection
         try:
             await service.application(self._scope, self.receive, self.send)
+            if not self.started and not self.left:
+                logger.error("the application did not answer %s %s", self._scope["method"], self._scope["path"])
         except asyncio.CancelledError:
-            self._connection.cut(self)
+            connection.cut(self)
             raise
         except Exception as error:
             if not (self.left and _for_want_of_a_client(error)):
@@ -107,9 +142,9 @@ class Exchange:
             service.running.discard(self)
             self.task = None
         if self.started:
-            self._connection.cut(self)
+            connection.cut(self)
         else:
-            self._connection.failed(self)
+            connection.failed(self)
 
     def feed(self, data: bytes) -> None:
         """A piece of the body."""

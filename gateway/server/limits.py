@@ -32,6 +32,8 @@ class Limits:
     """For the next byte of a body that the application is waiting for; then 408, unless an answer has begun."""
     stall: float = 300
     """For a client to take any byte of those that wait for it; then it is cut."""
+    look: float = 30
+    """Between two looks at whether it does."""
     drain: float = 5
     """For the rest of a body that nobody wants; then the connection is closed."""
     linger: float = 5
@@ -42,8 +44,3 @@ class Limits:
     """For an idle TLS client to confirm the end of its line when the server stops."""
     handshake: float = 10
     """For a TLS handshake."""
-
-    @property
-    def look(self) -> float:
-        """How often a connection is looked at on which something runs."""
-        return self.stall / 10

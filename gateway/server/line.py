@@ -25,7 +25,7 @@ class Line:
         self.paused = False
         """The client is held back."""
         self._sent = self._gathered = 0
-        self._taken = 0
+        self._taken = -1
         """Bytes that the client had taken at `_took_at`, a monotonic second."""
         self._took_at = 0.0
 

@@ -5,16 +5,13 @@ Knows neither what becomes of a request nor any time.
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import httptools
 
-from gateway.server.exchange import Exchange
+from gateway.server.exchange import Connection, Exchange
 from gateway.server.head import Field, Refused, Scope, check_size, scope_of, without_upgrade
 from gateway.server.limits import CHUNK_OVERHEAD, FREE_OVERHEAD, MAX_HEAD, MAX_TARGET
-
-if TYPE_CHECKING:
-    from gateway.server.connection import Connection
 
 SLICE = 8 * 1024
 """Bytes that are parsed at once where requests may begin: as many may be read ahead while another request runs."""
@@ -41,7 +38,7 @@ class Reader:
         "ready",
     )
 
-    def __init__(self, connection: "Connection", scope: Scope) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         """`scope`: what the scopes of all its requests have in common."""
         self._connection = connection
         self._scope = scope
@@ -61,8 +58,7 @@ class Reader:
         """Read since the last whole head, in slices that ended outside a body."""
         self._overhead = 0
         """Read of a chunked body, whatever it was."""
-        self._parser = httptools.HttpRequestParser(self)
-        self._feed: Any = self._parser.feed_data
+        self._parse_anew()
 
     def read(self, data: bytes, busy: bool) -> None:
         """Takes what came. `busy`: a request runs, so that the next one waits. Raises `Refused`."""
@@ -109,9 +105,15 @@ class Reader:
             if self._overhead > FREE_OVERHEAD + CHUNK_OVERHEAD * self.incoming.received:
                 raise Refused(400, "the request's chunks have too much beside their data")
 
+    def _parse_anew(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed: Any = self._parser.feed_data
+
     def _pass_over_upgrade(self, rest: memoryview) -> None:
+        """llhttp would leave the line to the other protocol, and the body of the request with it."""
         head, self._upgrade = self._upgrade, None
         assert head is not None  # CONNECT has been refused
+        self._parse_anew()
         self._parse(head)
         if rest and not self.deaf:
             self._parse(rest)

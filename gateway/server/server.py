@@ -11,8 +11,8 @@ from types import FrameType
 
 from gateway.core.errors import Fault, Kind
 from gateway.net.outbox import Outbox
-from gateway.server.connection import Connection, Service
-from gateway.server.exchange import Application
+from gateway.server.connection import Connection
+from gateway.server.exchange import Application, Service
 from gateway.server.limits import Limits
 from gateway.server.listener import BACKLOG
 from gateway.server.watch import Watch
@@ -45,6 +45,11 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
         self._stopping = self._hurried = False
+
+    @property
+    def connections(self) -> set[Connection]:
+        """Those that are there at this moment."""
+        return self._watch.watched
 
     def stop(self, *, at_once: bool = False) -> None:
         """Take nobody new, let calls in flight end; `at_once` cancels them. From any thread, and before it runs too."""

@@ -30,7 +30,7 @@ class Watch(Generic[T]):
     """Looks at everything that is due. Ticks while there is anything to look at."""
 
     def __init__(self, tick: float = TICK, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tick_seconds = tick
+        self._seconds = tick
         self._clock = clock
         self._ticking = False
         self._second = -1
@@ -43,12 +43,13 @@ class Watch(Generic[T]):
     def add(self, watched: T) -> None:
         self.watched.add(watched)
         if not self._ticking:
-            self._tick()
+            self._run()
 
     def remove(self, watched: T) -> None:
         self.watched.discard(watched)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Reads the clock and looks at what is due."""
         now = self.now = self._clock()
         second = int(time.time())
         if second != self._second:
@@ -56,6 +57,9 @@ class Watch(Generic[T]):
             self.date = f"date: {formatdate(second, usegmt=True)}".encode()
         for watched in [watched for watched in self.watched if watched.due <= now]:
             watched.look(now)
+
+    def _run(self) -> None:
         self._ticking = bool(self.watched)
         if self._ticking:
-            asyncio.get_running_loop().call_later(self._tick_seconds, self._tick)
+            asyncio.get_running_loop().call_later(self._seconds, self._run)
+            self.tick()

@@ -333,8 +333,7 @@ async def test_an_answer_that_is_whole_may_be_let_go_unread() -> None:
         assert len(server.peers) == 1
 
 
-async def test_nothing_remembers_an_answer_that_was_let_go() -> None:
-    """Its time limits least of all: a clock of minutes for each of thousands of calls a second."""
+async def test_nothing_remembers_an_answer_that_was_let_go() -> None:  # its time limits least of all
     gc.collect()  # what other tests have left
     async with raw_server(always(whole(b"x"))) as server, client_of(server.url) as transport:
         assert [await asked(transport) for _ in range(5)] == [b"x"] * 5
