@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.cli.frame import Config, group, read_settings
@@ -9,6 +11,7 @@ from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+    from gateway.settings.problems import Problem
 
 app = group("The settings file.")
 
@@ -36,9 +39,29 @@ def check(config: Config = None) -> None:
         except SettingsError as error:
             # No mistake of the file: where it is checked need not be where it serves.
             print(f"Note: {error}", file=sys.stderr)
+    if problems := list(_provider_problems(settings)):
+        raise SettingsError(problems)
     _check_prices(settings)
     where = settings.file or "no settings file, only the environment and the defaults"
     print(f"{where}: no mistakes")
+
+
+def _provider_problems(settings: "Settings") -> "Iterator[Problem]":
+    """What a start would refuse: an address that leads back to us, a key that no header can carry or that is ours."""
+    from gateway.app.configured import configured_providers
+    from gateway.settings import SettingsError
+    from gateway.settings.problems import Problem
+
+    for name, given in settings.providers.items():
+        try:
+            try:
+                configured_providers(replace(settings, providers={name: given}), os.environ)
+            except SettingsError:  # its key is not here: everything else can be looked at without
+                configured_providers(replace(settings, providers={name: replace(given, api_key=None)}), os.environ)
+        except Fault as fault:
+            setting = (fault.param or "").removeprefix(f"providers.{name}.")
+            path = ".".join(part for part in ("providers", name, setting) if part)
+            yield Problem(given.line, path, fault.message, fault.hint, settings.source)
 
 
 def _check_prices(settings: "Settings") -> None:

@@ -77,3 +77,21 @@ def test_a_price_in_another_unit_is_told(tmp_path: Path) -> None:
     assert told.exit_code == 2
     assert told.stderr.startswith("Error: prices.openai/gpt-4o: input at $0.0000025")
     assert "line 5" in told.stderr
+
+
+def test_what_a_start_would_refuse_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text(
+        "providers:\n"
+        "  itself: {kind: openai, base_url: 'http://localhost:4000/v1', api_key: env:NOT_HERE}\n"
+        "  openai: {api_key: env:OURS}\n"
+        "  vllm: {base_url: 'http://10.0.0.5:8000/v1'}\n"
+    )
+    told = invoke(tmp_path, "config", "check", "--config", str(file), OURS="tk-0123456789abcdef")
+
+    assert told.exit_code == 2
+    note, itself, openai = told.stderr.splitlines()
+    assert note.startswith("Note: ")
+    assert f"{file}:2: providers.itself.base_url: the base URL of providers.itself leads back to this gateway" in itself
+    assert f"{file}:3: providers.openai.api_key: a key that begins with tk- is one of this gateway's" in openai
+    assert "tk-0123456789abcdef" not in told.stderr

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.doctor import books, journals, machine, outside
+from gateway import __version__
+from gateway.cli.doctor import books, finding, journals, machine, outside
 from gateway.cli.doctor.examination import examine
 from gateway.cli.doctor.finding import Finding, State
 from gateway.settings import Settings, load
@@ -25,6 +26,7 @@ from tests.cli.terminal import invoke, run
 from tests.cli.test_usage import unpriced
 from tests.databases import Operator
 from tests.fakes.records import COMPLETED
+from tests.providers.certificates import Authority
 from tests.raw_server import always, raw_server, silent, whole
 from tests.storage.journals import MIB, run_call
 
@@ -48,7 +50,7 @@ def settings(folder: Path, text: str = "", **environ: str) -> Settings:
 
 
 async def examined(config: Path, **environ: str) -> dict[str, Finding]:
-    return {finding.check: finding async for finding in examine(config, environ)}
+    return {one.check: one async for one in examine(config, environ)}
 
 
 def told(folder: Path, *args: str, **environ: str) -> tuple[int, dict[str, Any]]:
@@ -186,6 +188,29 @@ async def test_a_port_is_free_ours_or_somebody_else_s(tmp_path: Path) -> None:
         assert "taken by another program" in found.detail
 
 
+@pytest.mark.anyio
+async def test_a_certificate_is_read_before_a_start_and_found_again_behind_the_port(tmp_path: Path) -> None:
+    shown = Authority(tmp_path).server("gateway.example")
+    tls = f"tls: {{cert: '{tmp_path}/server.pem', key: '{tmp_path}/server.key'}}"
+    file = tmp_path / "tls.yaml"
+
+    def on(port: int) -> Settings:
+        file.write_text(f"server: {{port: {port}, data: data, {tls}}}\n", encoding="utf-8")
+        return load(file, {})
+
+    (found,) = machine.certificate(on(0))
+    assert found.state is State.OK
+    ours = json.dumps({"status": "ok", "version": __version__, "checks": {}}).encode()
+    async with raw_server(always(whole(ours)), tls=shown) as server:
+        assert await machine.port(on(server.port)) == finding.ok(
+            "port", f"Tollkeeper {__version__} serves on {server.port}"
+        )
+    (tmp_path / "server.key").write_text("no key")
+    (found,) = machine.certificate(on(0))
+    assert (found.check, found.state) == ("certificate", State.FAILED)
+    assert list(machine.certificate(settings(tmp_path))) == []
+
+
 # --- the books --------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +255,7 @@ async def test_the_same_of_either_database(database_url: str, sql: Operator, tmp
     text = "server: {port: 0, data: data}\nproviders: {bench: {kind: simulated}}\n"
     file.write_text(text + keys, encoding="utf-8")
     found = await examined(file, TOLLKEEPER_DATABASE_URL="env:BOOKS", BOOKS=database_url, CI="tk-0123456789abcdef")
-    assert {finding.state for name, finding in found.items() if name != "keys"} <= {State.OK, State.WARNING}
+    assert {one.state for name, one in found.items() if name != "keys"} <= {State.OK, State.WARNING}
     assert found["keys"].detail == "ci ended 2026-01-01 00:00 UTC"
     assert ("database server" in found) == (sql.dialect == "postgresql")
     sql.run("ALTER TABLE keys DROP COLUMN team")
@@ -244,7 +269,7 @@ async def test_a_database_that_is_away_is_one_failed_check(config: Path, free_po
     away = f"postgresql+psycopg://me@127.0.0.1:{free_port()}/books"
     found = await examined(config, TOLLKEEPER_DATABASE_URL=away)
     assert found["database"].state is State.FAILED
-    assert {name for name, finding in found.items() if finding.failed} == {"database"}
+    assert {name for name, one in found.items() if one.failed} == {"database"}
 
 
 @pytest.mark.anyio
@@ -313,7 +338,7 @@ async def test_a_provider_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
                  (("slow", hanging), ("quick", well))]  # fmt: skip
         given = settings(tmp_path, f"providers: {{{', '.join(boxes)}}}\n")
         begun = time.monotonic()
-        slow, quick = [finding async for finding in outside.providers(given, {}, patience=0.2)]
+        slow, quick = [one async for one in outside.providers(given, {}, patience=0.2)]
     assert time.monotonic() - begun < 3
     assert (slow.state, quick.state) == (State.FAILED, State.OK)
     assert "lists its models" in quick.detail

@@ -62,6 +62,7 @@ def test_latency_adds_the_first_token_and_all_tokens() -> None:
 
 
 def test_the_price_of_a_token_on_an_own_gpu() -> None:
+    """Known fault 26: cost by time beside the price of an API."""
     full = gpu_price(D("2.50"), D(1500), D(1))
     assert full.tokens_per_hour == 5_400_000
     assert f"{full.usd_per_million:.6f}" == "0.462963"

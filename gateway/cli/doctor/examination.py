@@ -29,7 +29,7 @@ async def examine(config: Path | None, environ: Mapping[str, str] = os.environ) 
 
 async def _examined(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     yield _settings(settings, environ)
-    for finding in machine.data_folder(settings, environ):
+    for finding in (*machine.data_folder(settings, environ), *machine.certificate(settings)):
         yield finding
     yield machine.disk(settings)
     async with _opened(settings) as (db, finding):

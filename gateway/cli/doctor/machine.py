@@ -32,6 +32,20 @@ def data_folder(settings: Settings, environ: Mapping[str, str]) -> Iterator[Find
         yield failed("admin token", f"others can read {token}", f"chmod 600 {token}: a start would fail")
 
 
+def certificate(settings: Settings) -> Iterator[Finding]:
+    """Whether the certificate that the server shows can be used; nothing without one."""
+    tls = settings.server.tls
+    if tls is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tls.cert, tls.key)
+    except OSError as error:  # an `ssl.SSLError` is one
+        told = f"{tls.cert} cannot be used with {tls.key}: {error.strerror or error}"
+        yield failed("certificate", told, "a start would fail: give the chain and its key, PEM, without a password")
+    else:
+        yield ok("certificate", f"{tls.cert} and its key")
+
+
 def _folder(check: str, folder: Path) -> Finding:
     there = _existing(folder)
     try:
