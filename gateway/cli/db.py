@@ -125,7 +125,7 @@ def restore(
     yes: Annotated[bool, typer.Option("--yes", help="Replace an existing database without asking.")] = False,
     config: Config = None,
 ) -> None:
-    """Put a copy in the place of the database; stop the server before.
+    """Put a copy in its place; stop the server before.
 
     For PostgreSQL use its own pg_restore.
     """

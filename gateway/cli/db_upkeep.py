@@ -91,7 +91,7 @@ def prune(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete the detail of old calls and keep their hourly sums.
+    """Delete old calls and keep their sums.
 
     Totals of `tollkeeper usage` stay; single calls, attempts, charges and corrections go for good. In small
     transactions while the server runs; may be stopped and repeated.

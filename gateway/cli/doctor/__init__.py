@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def doctor(config: Config = None, as_json: AsJson = False) -> None:
-    """Check settings, data folder, database, journal, clock, keys, prices, providers and port.
+    """Check that all is well, and say what to do.
 
-    One line each: ok, warning or failed, and what to do. Providers are asked for their list of models, which costs
+    Settings, data folder, disk, database, clock, figures, keys, journal, prices, providers and port: one line each, ok,
+    warning or failed. Providers are asked for their list of models, which costs
     nothing. Exits 1 if a check failed.
     """
     findings = run(_findings(config, aloud=not as_json))
