@@ -211,7 +211,12 @@ class Exchange:
             raise ClientLeft("the client has left")
         kind = message["type"]
         if kind == "http.response.body":
-            self._send_body(message.get("body", b""), message.get("more_body", False))
+            body, more = message.get("body", b""), message.get("more_body", False)
+            if self._chunked and more:
+                if body:
+                    self._line.write(chunk(body))
+            else:
+                self._send_body(body, more)
         elif kind == "http.response.start":
             self._begin(message)
         else:
@@ -256,6 +261,7 @@ class Exchange:
             self._line.write(body)
         if not more:
             self.answered = True
+            self._chunked = False
             self._parts.clear()
             if self._news is not None:
                 self._news.set()
@@ -264,9 +270,8 @@ class Exchange:
     def _framed(self, body: bytes, more: bool) -> bytes:
         if self._silent:
             return b""
-        if self._chunked:
-            framed = chunk(body) if body else b""
-            return framed if more else framed + LAST_CHUNK
+        if self._chunked:  # and this is the end, or `send` had seen to it
+            return chunk(body) + LAST_CHUNK if body else LAST_CHUNK
         if self._owed is not None:
             self._owed -= len(body)
             if self._owed < 0 or (self._owed and not more):

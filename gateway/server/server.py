@@ -72,12 +72,15 @@ class Server:
             ssl=self._tls,
             ssl_handshake_timeout=None if self._tls is None else self._limits.handshake,
         )
-        with self._signals():
-            started()
-            if not self._stopping:
-                await self._told.wait()
-            door.close()
-            await self._wind_up(service)
+        try:
+            with self._signals():
+                started()
+                if not self._stopping:
+                    await self._told.wait()
+                door.close()
+                await self._wind_up(service)
+        finally:
+            self._loop = None
 
     async def _wind_up(self, service: Service) -> None:
         service.stopping = True
@@ -115,7 +118,7 @@ def _context(cert: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key, password="")  # else one that is locked would ask at the terminal
     except (OSError, ssl.SSLError) as error:
         raise Fault(Kind.INVALID, f"server.tls: the certificate cannot be used: {error}") from None
     return context

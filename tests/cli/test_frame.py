@@ -17,7 +17,18 @@ from gateway import __version__
 from gateway.cli import app
 from tests.cli.terminal import PROGRAM, environment, invoke, run
 
-HEAVY = ("sqlalchemy", "alembic", "fastapi", "starlette", "litellm", "httpx", "aiohttp", "pydantic", "rich", "uvicorn")
+HEAVY = (
+    "sqlalchemy",
+    "alembic",
+    "fastapi",
+    "starlette",
+    "litellm",
+    "httpx",
+    "aiohttp",
+    "pydantic",
+    "rich",
+    "httptools",
+)
 
 
 def commands() -> list[tuple[str, ...]]:

@@ -194,12 +194,25 @@ async def test_small_answers_leave_at_once() -> None:
 # TLS
 
 
+LOCKED = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAj9pCAnCp/2xQICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEC3jYOZFaOMCaFK4cpSXyS0EgZAe
+NrTVjtJSD1HakR1RGws3oaW8utH2W56TJGzpmcKyroTYSh7eas16yN1eMFrZfxKu
+t8I5Jro1LS/N8g8vxratADJR/XG8iDpexkJMwLeA9FjmaCoOP3JKP4NRtKPrUs4A
+SsaBU2J4uncYhEf/bETDrEYkqrVSLMgSsTyKC2wgXLQMiyKF0m9cSHv7U4XmjBM=
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+
+
 def test_a_certificate_that_is_none_says_so(tmp_path: Path) -> None:
-    nonsense = tmp_path / "cert.pem"
+    """And a key with a password does so too: nobody is at the terminal to be asked for it."""
+    nonsense, locked = tmp_path / "cert.pem", tmp_path / "locked.pem"
     nonsense.write_text("no certificate")
-    for cert in (nonsense, tmp_path / "none.pem"):
+    locked.write_text(LOCKED)
+    for cert, key in ((nonsense, nonsense), (tmp_path / "none.pem", nonsense), (CERTIFICATE, locked)):
         with pytest.raises(Fault) as wrong:
-            Server(hello, cert, nonsense)
+            Server(hello, cert, key)
         assert "server.tls" in wrong.value.message
 
 
