@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from gateway.storage.migrate import Step
 
 app = group("The database: its schema, its sums, backups.")
-app.command("rebuild-rollups")(rebuild_rollups)
-app.command("prune")(prune)
-
 
 _LONG = 60.0
 """Seconds of an upgrade that are asked about before they begin."""
@@ -109,7 +106,7 @@ def backup(
     to: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the copy; must not exist yet.")],
     config: Config = None,
 ) -> None:
-    """Copy the database to a file, while the server runs or not.
+    """Copy the database to a file, at any time.
 
     For PostgreSQL use its own pg_dump.
     """
@@ -139,3 +136,7 @@ def restore(
         typer.confirm(f"Replace the database at {path}?", abort=True)
     engine.restore(url, source)
     print(f"restored {path} from {source}")
+
+
+app.command("rebuild-rollups")(rebuild_rollups)
+app.command("prune")(prune)
