@@ -54,14 +54,15 @@ class Rollup:
     """Each call's median gap between two content events."""
     duration_ms: Sketch = field(default_factory=Sketch)
 
-    def add(self, calls: Sequence[Sequence[Any]]) -> None:
-        """Count some calls, each as its values of `FIGURES`.
+    def add(self, calls: Sequence[Sequence[Any]], at: Sequence[int] = range(len(FIGURES))) -> None:
+        """Count some calls, each with its values of `FIGURES` at these places.
 
         Column by column: thousands of calls come each second, and the interpreter sums a column in one step.
         """
         if not calls:
             return
-        columns: list[_Column] = list(zip(*calls, strict=True))
+        given: list[_Column] = list(zip(*calls, strict=True))
+        columns = [given[place] for place in at]
         ends, attempts = columns[:_FIRST_BUCKET]
         bases, costs, at_least, avoided, reserve, ttfts, gaps, durations, speeds = columns[_PAST_BUCKETS:]
         self.calls += len(calls)

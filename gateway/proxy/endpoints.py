@@ -61,7 +61,8 @@ class DataPlane:
         fields: Headers = []
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            name = raw_name.decode()  # a token, so it is ASCII
+            value = raw_value.decode() if raw_value.isascii() else raw_value.decode("latin-1")
             fields.append((name, value))
             if name not in headers:
                 headers[name] = value

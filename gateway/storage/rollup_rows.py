@@ -51,7 +51,7 @@ def adder(columns: Sequence[str]) -> AddUp:
     at = {name: place for place, name in enumerate(columns)}
     started = at["started_us"]
     group_of = itemgetter(*(at[name] for name in DIMENSIONS))
-    figures_of = itemgetter(*(at[name] for name in FIGURES))
+    figures_at = [at[name] for name in FIGURES]
 
     def add_up(rows: Iterable[Sequence[Any]]) -> Rollups:
         groups: dict[tuple[int, Sequence[Any]], list[Sequence[Any]]] = {}
@@ -59,13 +59,13 @@ def adder(columns: Sequence[str]) -> AddUp:
             key = row[started] // HOUR_US, group_of(row)
             group = groups.get(key)
             if group is None:
-                groups[key] = [figures_of(row)]
+                groups[key] = [row]
             else:
-                group.append(figures_of(row))
+                group.append(row)
         rollups: Rollups = {}
-        for (hour, names), figures in groups.items():
+        for (hour, names), calls in groups.items():
             of = RollupKey(hour * HOUR_US, tuple([name or "" for name in names]))
-            rollups.setdefault(of, Rollup()).add(figures)
+            rollups.setdefault(of, Rollup()).add(calls, figures_at)
         return rollups
 
     return add_up
