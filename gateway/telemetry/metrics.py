@@ -11,7 +11,7 @@ counters take a lock for each increment. It must not know where journal and ledg
 import threading
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -97,9 +97,14 @@ class _Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(self.bounds, seconds)] += 1
-        self.total += seconds
+    def observe(self, milliseconds: Iterable[float | None]) -> None:
+        """Some values; nulls are passed over."""
+        bounds, counts = self.bounds, self.counts
+        for value in milliseconds:
+            if value is not None:
+                seconds = value / 1000
+                counts[bisect_left(bounds, seconds)] += 1
+                self.total += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
         """`(upper bound, how many at or below it)`, the last one `+Inf`."""
@@ -144,13 +149,13 @@ class _Spend:
     counts: dict[Basis, list[int]] = field(default_factory=_no_counts)
     cost_nano: int = 0
 
-    def add(self, attempt: Attempt) -> None:
-        self.ended[attempt.end] += 1
-        sums = self.counts[attempt.usage_basis]
-        for index, count in enumerate(attempt.usage.billed()):
-            if count:
-                sums[index] += count
-        self.cost_nano += attempt.cost_nano or 0
+    def add(self, attempts: Sequence[Attempt]) -> None:
+        self.ended.update([attempt.end for attempt in attempts])
+        self.cost_nano += sum([attempt.cost_nano or 0 for attempt in attempts])
+        for basis, sums in self.counts.items():
+            usages = [attempt.usage.billed() for attempt in attempts if attempt.usage_basis is basis]
+            for place, counts in enumerate(zip(*usages, strict=True)):
+                sums[place] += sum(filter(None, counts))
 
 
 class _Names:
@@ -203,31 +208,36 @@ class Metrics(Collector):
     def _count_all(self) -> None:
         """On the event loop, or in the thread of whoever asks."""
         with self._counting:
+            alike: dict[tuple[str, str | None, str, str, End], list[CallRecord]] = {}
             while self._ended:
-                self._count(self._ended.popleft())
+                record = self._ended.popleft()
+                facts, attempts = record.facts, record.attempts
+                target, provider = (attempts[-1].target, attempts[-1].provider) if attempts else ("", "")
+                alike.setdefault((facts.path, facts.team, target, provider, record.end), []).append(record)
+            for (path, team, target, provider, end), records in alike.items():
+                self._count(self._calls_of(path, team, target, provider, end), records)
+                self._spend_by(team, [attempt for record in records for attempt in record.attempts])
 
-    def _count(self, record: CallRecord) -> None:
-        facts, attempts = record.facts, record.attempts
-        target, provider = (attempts[-1].target, attempts[-1].provider) if attempts else ("", "")
-        calls = self._calls.get((facts.path, facts.team or "", target, provider, record.end))
-        if calls is None:
-            calls = self._calls_of(facts.path, facts.team, target, provider, record.end)
-        calls.ended += 1
-        for place, milliseconds in enumerate(_timings(record.timings)):
-            if milliseconds is not None:
-                calls.histograms[place].observe(milliseconds / 1000)
-        unpriced = estimated = False
+    def _count(self, calls: _Calls, records: Sequence[CallRecord]) -> None:
+        """Calls that belong to one series."""
+        calls.ended += len(records)
+        columns = zip(*[_timings(record.timings) for record in records], strict=True)
+        for histogram, milliseconds in zip(calls.histograms, columns, strict=True):
+            histogram.observe(milliseconds)
+        for record in records:
+            unpriced = estimated = False
+            for attempt in record.attempts:
+                unpriced = unpriced or attempt.cost_nano is None
+                estimated = estimated or attempt.usage_basis is Basis.ESTIMATED
+            calls.unpriced += unpriced
+            calls.estimated += estimated
+
+    def _spend_by(self, team: str | None, attempts: Sequence[Attempt]) -> None:
+        alike: dict[tuple[str, str], list[Attempt]] = {}
         for attempt in attempts:
-            spend = self._spend.get((attempt.target, attempt.provider, facts.team or ""))
-            if spend is None:
-                spend = self._spend_of(attempt.target, attempt.provider, facts.team)
-            spend.add(attempt)
-            if attempt.cost_nano is None:
-                unpriced = True
-            if attempt.usage_basis is Basis.ESTIMATED:
-                estimated = True
-        calls.unpriced += unpriced
-        calls.estimated += estimated
+            alike.setdefault((attempt.target, attempt.provider), []).append(attempt)
+        for (target, provider), some in alike.items():
+            self._spend_of(target, provider, team).add(some)
 
     def rejected(self, reason: str) -> None:
         """Count one request that presented no valid key. `reason` is one of a few words, never the key."""
