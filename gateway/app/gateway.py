@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
+from gateway.app.condition import Condition
 from gateway.app.configured import (
     Configured,
     aliases_of,
@@ -22,7 +23,8 @@ from gateway.app.configured import (
     provider_keys,
     retries_of,
 )
-from gateway.control.dependencies import Check, Health, Services
+from gateway.app.team import SHOW_EVERY, Team
+from gateway.control.dependencies import Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.keys import digest
@@ -54,8 +56,9 @@ from gateway.storage.journal import JournalWriter
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.ledger import Ledger
 from gateway.storage.reports import Reports
+from gateway.telemetry.counts import Told
 from gateway.telemetry.logs import Logs, configure
-from gateway.telemetry.metrics import Metrics, StorageStats
+from gateway.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -96,9 +99,11 @@ class Upstreams:
 class Gateway:
     """Both planes and the jobs behind them. `asgi` serves between `start` and `stop`."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        """Raises `Fault` and `SettingsError`: what is set does not go together, or cannot be used."""
+    def __init__(self, settings: Settings, environ: Mapping[str, str], team: Team | None = None) -> None:
+        """`team`: where several workers serve as one. Raises `Fault` and `SettingsError`: what is set does not go
+        together, or cannot be used."""
         self.settings = settings
+        self.team = team
         self.clock = SystemClock()
         configured = configured_providers(settings, environ)
         self.providers = {name: one.provider for name, one in configured.items()}
@@ -108,18 +113,30 @@ class Gateway:
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(
-            settings.database.journal, sync=settings.database.journal_sync, max_bytes=settings.database.journal_max
+            settings.database.journal,
+            sync=settings.database.journal_sync,
+            max_bytes=settings.database.journal_max,
+            writers=1 if team is None else team.size,
         )
         ledger = Ledger(self.database, DeadLetters(settings.database.journal))
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger)
         self.key_repository = KeyRepository(self.database)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared])
-        self.metrics = Metrics(__version__, self._is_known, self._storage_stats)
+        self.condition = Condition(self.journal, self.ledger_job, self.providers, lambda: self.logs.dropped, team)
+        self.metrics = Metrics(
+            __version__,
+            self._is_known,
+            self.condition.storage,
+            everybody=None if team is None else self._everybody,
+            before=None if team is None else team.before,
+        )
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
         self.scheduler = Scheduler()
         self.scheduler.add("ledger", self.ledger_job.run)
         self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
+        if team is not None:
+            self.scheduler.every("team", SHOW_EVERY, self._show_now_and_then)
         self.prices = self._price_book()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
@@ -144,6 +161,7 @@ class Gateway:
         await self.upstreams.real.stop()
         await self.scheduler.stop()
         await self.journal.stop(self.ledger_job.mark)
+        self._show_others()
         await self.tokenizer.stop()
         await self.database.close()
         self.logs.stop()
@@ -210,9 +228,7 @@ class Gateway:
             keys=self.key_repository,
             ring=self.keys,
             reports=Reports(self.database),
-            health=Health(
-                database=self._database_health, journal=self._journal_health, providers=self._provider_health
-            ),
+            health=self.condition.health(),
             metrics=self.metrics.registry,
             metrics_open=self.settings.server.metrics == "open",
             declared_keys=self.declared,
@@ -220,34 +236,19 @@ class Gateway:
 
     # how we are
 
-    async def _database_health(self) -> Check:
-        lag = self.ledger_job.stats()
-        if lag.last_error is not None:
-            return Check(False, f"the journal is taking over: {lag.last_error}")
-        return Check(True, "the database takes every call")
+    def _everybody(self) -> list[Told]:
+        """What all workers have counted, this one now."""
+        assert self.team is not None
+        self._show_others()
+        return self.team.metrics()
 
-    async def _journal_health(self) -> Check:
-        stats = self.journal.stats()
-        if stats.trouble is not None:
-            return Check(False, stats.trouble)
-        return Check(True, f"{stats.bytes_on_disk} of {stats.max_bytes} bytes on disk")
+    def _show_others(self) -> None:
+        if self.team is not None:
+            self.team.show(self.metrics.told(), self.condition.checks())
 
-    async def _provider_health(self) -> Check:
-        if not self.providers:
-            return Check(False, "no provider is configured")
-        return Check(True, ", ".join(self.providers))
-
-    def _storage_stats(self) -> StorageStats:
-        lag = self.ledger_job.stats()
-        return StorageStats(
-            backlog_bytes=lag.backlog_bytes,
-            oldest_frame_age_seconds=lag.oldest_age_seconds,
-            journal_bytes=self.journal.stats().bytes_on_disk,
-            dead_letters=lag.dead_letters,
-            corrupt_frames=lag.corrupt,
-            torn_frames=lag.torn,
-            log_lines_dropped=self.logs.dropped,
-        )
+    async def _show_now_and_then(self) -> None:
+        if self.team is not None and self.team.due:
+            self._show_others()
 
     def _is_known(self, target: str) -> bool:
         """Whether a target deserves a label of its own in the metrics: clients can ask for any name."""
@@ -259,9 +260,9 @@ class Gateway:
         return aliased or self.directory.lists(name, model) or self.prices.find(Target(provider, model)) is not None
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
-    """A gateway for these settings. Raises `Fault` and `SettingsError`."""
-    return Gateway(settings, os.environ if environ is None else environ)
+def build(settings: Settings, environ: Mapping[str, str] | None = None, *, team: Team | None = None) -> Gateway:
+    """A gateway for these settings; `team`: the workers that it is one of. Raises `Fault` and `SettingsError`."""
+    return Gateway(settings, os.environ if environ is None else environ, team)
 
 
 def _crashed(error: BaseException) -> None:

@@ -4,7 +4,7 @@ Damage is stepped over and counted, never raised: the next frame whose checksum 
 of SQL; whoever commits the mark decides what may be deleted. Blocks on the disk: call it in a thread.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,25 +119,26 @@ class ClaimedJournal:
         return self.directory.name
 
     def remove(self) -> None:
-        """All of it is committed: delete it, but for segments with newer frames, which move aside. Ends the claim."""
-        try:
-            for _, path in numbered(self.directory):
-                _set_aside(path)
-            delete_directory(self.directory)
-        finally:
-            self.release()
+        """All of it is committed: delete it, but for segments with newer frames, which move aside.
+
+        Ends the claim, unless it fails. Raises `OSError`, and `Fault` (conflict) as `delete_before` does.
+        """
+        for _, path in numbered(self.directory):
+            _set_aside(path)
+        delete_directory(self.directory)
+        self.release()
 
     def release(self) -> None:
         """Leave it to whoever claims it next."""
         self._lock.release()
 
 
-def claim_dead(folder: Path, own: Path | None) -> list[ClaimedJournal]:
-    """Every journal whose process is dead, oldest first; `own` is the caller's own directory."""
+def claim_dead(folder: Path, own: Collection[Path] = ()) -> list[ClaimedJournal]:
+    """Every journal whose process is dead, oldest first; `own` are directories that the caller holds already."""
     sweep(folder)
     claimed = []
     for directory in journals(folder):
-        if directory != own:
+        if directory not in own:
             with suppress(Fault):  # its owner lives, or somebody else has just claimed or removed it
                 claimed.append(ClaimedJournal(directory))
     return claimed

@@ -203,15 +203,15 @@ def test_journals_of_the_dead_are_claimed_once(tmp_path: Path) -> None:
     segment(tmp_path / "own", 1, SPARE)
     segment(tmp_path / "live", 1, SPARE)
     owner = Lock(tmp_path / "live")
-    (claimed,) = claim_dead(tmp_path, tmp_path / "own")
+    (claimed,) = claim_dead(tmp_path, [tmp_path / "own"])
     assert (claimed.id, claimed.directory) == ("dead", tmp_path / "dead")
-    assert claim_dead(tmp_path, tmp_path / "own") == []
+    assert claim_dead(tmp_path, [tmp_path / "own"]) == []
     claimed.release()
-    (claimed,) = claim_dead(tmp_path, tmp_path / "own")
+    (claimed,) = claim_dead(tmp_path, [tmp_path / "own"])
     assert ids(claimed.reader.read(Mark()).records) == ids_of(FIRST)
     claimed.remove()
     assert not (tmp_path / "dead").exists()
-    assert claim_dead(tmp_path, tmp_path / "own") == []
+    assert claim_dead(tmp_path, [tmp_path / "own"]) == []
     owner.release()
 
 
@@ -232,7 +232,7 @@ def test_newer_frames_are_counted_and_kept_aside_not_deleted(tmp_path: Path) -> 
     segment(tmp_path / "j", 1, kept)
     segment(tmp_path / "j", 2, closing("c") + newer + SPARE)
     segment(tmp_path / "j", 3, closing("d") + SPARE)
-    (claimed,) = claim_dead(tmp_path, None)
+    (claimed,) = claim_dead(tmp_path)
     batch = claimed.reader.read(Mark())
     assert (ids(batch.records), batch.newer, batch.corrupt) == (["a", "b", "c", "d"], 2, 0)
     claimed.reader.delete_before(Mark(2, 0))
@@ -241,7 +241,7 @@ def test_newer_frames_are_counted_and_kept_aside_not_deleted(tmp_path: Path) -> 
     assert sorted(path.name for path in aside.glob("*.seg")) == ["00000001.seg", "00000002.seg"]
     assert (aside / "00000001.seg").read_bytes() == kept
     assert not (tmp_path / "j").exists()
-    assert claim_dead(tmp_path, None) == [], "only a release that knows them claims them"
+    assert claim_dead(tmp_path) == [], "only a release that knows them claims them"
 
 
 def test_what_a_newer_release_is_replaying_is_not_moved_under_its_feet(tmp_path: Path) -> None:
