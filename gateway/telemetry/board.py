@@ -13,7 +13,6 @@ from typing import Final
 
 _HEAD: Final = struct.Struct("<QQI")
 """Number of the writing, length in bytes, checksum."""
-_TRIES: Final = 100
 
 
 class Board:
@@ -36,16 +35,18 @@ class Board:
             os.pwrite(self._places[place][number % 2], head + said, 0)
 
     def get(self, place: int) -> bytes | None:
-        """What was put there last, by whichever process; None if nothing was."""
-        for _ in range(_TRIES):
-            number, said = self._last(place)
-            if number or not any(os.fstat(file).st_size for file in self._places[place]):
-                return said
-        return None  # its writer is faster than we can read, or died at its very first words
+        """What was put there last, by whichever process, and never what was there before what was seen; None if
+        nothing was."""
+        return self._last(place)[1]
 
     def _last(self, place: int) -> tuple[int, bytes | None]:
-        """The newer of the two writings that is whole."""
-        return max((_read(file) for file in self._places[place]), key=lambda found: found[0])
+        """The newer of the two writings that is whole, and its number."""
+        one, other = self._places[place]
+        while True:
+            first, second = _read(one), _read(other)
+            # Else both may have been written meanwhile: the first is old news then, and the second torn.
+            if _read(one)[0] == first[0]:
+                return max(first, second, key=lambda found: found[0])
 
 
 def _shared_file() -> int:
