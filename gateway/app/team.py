@@ -4,7 +4,7 @@ What each shows is in the memory that they share; what it says of its state is b
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -27,9 +27,11 @@ _FRESH: Final = 3.0
 class Team:
     """This worker's place among the others."""
 
-    def __init__(self, board: Board, place: int) -> None:
+    def __init__(self, board: Board, place: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: seconds, the same in all processes of this machine."""
         self._board = board
         self._place = place
+        self._clock = clock
         self._not_before = 0.0
         predecessor = board.get(place)
         self.before: Told | None = None if predecessor is None else orjson.loads(predecessor)["metrics"]
@@ -42,15 +44,16 @@ class Team:
     @property
     def due(self) -> bool:
         """Whether it is time to show oneself again."""
-        return time.monotonic() >= self._not_before
+        return self._clock() >= self._not_before
 
     def show(self, metrics: Told, checks: Mapping[str, Check]) -> None:
         """Let the others see how this worker is. For any thread."""
-        began = time.monotonic()
+        began = self._clock()
         states = {name: (check.ok, check.detail) for name, check in checks.items()}
         said = {"at": began, "metrics": metrics, "checks": states}
         self._board.put(self._place, orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS))
-        self._not_before = time.monotonic() + (time.monotonic() - began) / _SHARE
+        ended = self._clock()
+        self._not_before = ended + (ended - began) / _SHARE
 
     def metrics(self) -> list[Told]:
         """What every worker told last, also one that is dead."""
@@ -60,7 +63,7 @@ class Team:
         """A state of all: the own one, unless it is good and another worker's is not."""
         if not own.ok:
             return own
-        now = time.monotonic()
+        now = self._clock()
         for place, said in self._said():
             ok, detail = said["checks"][name]
             if not ok and place != self._place and now - said["at"] < _FRESH:

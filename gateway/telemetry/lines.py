@@ -1,10 +1,15 @@
 """Finished log lines on their way out, off the event loop.
 
 A pipe that nobody reads blocks its writer; a gateway must not stand still because its log does. So lines wait in a
-bounded buffer for a thread that writes many at once; what does not fit is counted and given up.
+bounded buffer for a thread that writes many at once; what does not fit is counted and given up. Several processes may
+write into one pipe: what is written at once is then small enough that the system does not mix it with theirs.
 """
 
+import os
+import select
+import stat
 import threading
+from collections.abc import Iterator
 from typing import BinaryIO
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -20,6 +25,7 @@ class LineWriter:
         """Lines given up: the buffer was full or the stream refused them."""
         self._stream = stream
         self._max_bytes = max_bytes
+        self._is_pipe = _is_pipe(stream)
         # One growing buffer: keeping the lines as objects costs twice the time of making them.
         self._buffer = bytearray()
         self._lock = threading.Lock()
@@ -56,9 +62,28 @@ class LineWriter:
         with self._lock:
             batch, self._buffer = self._buffer, bytearray()
         try:
-            self._stream.write(batch)
-            self._stream.flush()
+            for part in _parts(batch, select.PIPE_BUF) if self._is_pipe else (batch,):
+                self._stream.write(part)
+                self._stream.flush()
         except (OSError, ValueError):
             # A reader that left, or a closed stream: there is nowhere left to say so but the counter.
             with self._lock:
                 self.dropped += batch.count(b"\n")
+
+
+def _is_pipe(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # in memory, or closed
+        return False
+
+
+def _parts(lines: bytearray, most: int) -> Iterator[memoryview]:
+    """Whole lines, as many as fit into so many bytes; a longer one alone."""
+    view, start = memoryview(lines), 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + most) + 1
+        if not end:
+            end = lines.find(b"\n", start) + 1 or len(lines)
+        yield view[start:end]
+        start = end
