@@ -1,0 +1,49 @@
+"""The workers of a gateway, seen and killed from outside."""
+
+import os
+import signal
+from pathlib import Path
+from time import clock_gettime
+
+from tests.e2e.gateway import Served
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_BOOT_CLOCK = 7
+SETTLED = 1.5
+"""Seconds after which the death of a worker is an accident in its parent's eyes, its start included."""
+
+
+def workers_of(gateway: Served) -> list[int]:
+    pid = gateway.program.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def age(pid: int) -> float:
+    """Seconds since a process was started; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return clock_gettime(_BOOT_CLOCK) - int(fields[19]) / _TICKS
+
+
+def kill(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def journals(gateway: Served) -> dict[str, int]:
+    """The processes that hold the journals, by the journal."""
+    found = {}
+    for lock in (gateway.data / "journal").glob("[0-9a-f]*/lock"):
+        try:
+            found[lock.parent.name] = int(lock.read_text(encoding="ascii") or "0")
+        except FileNotFoundError:
+            continue  # replayed and deleted since it was listed
+    return found
+
+
+def replayed(gateway: Served) -> bool:
+    """Whether there are no journals left but those that the workers write."""
+    held = journals(gateway)
+    return len(held) == len(workers_of(gateway)) and set(held.values()) <= set(workers_of(gateway))
