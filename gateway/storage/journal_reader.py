@@ -57,6 +57,8 @@ class JournalReader:
         segments = [(number, path) for number, path in numbered(self._directory) if number >= after.segment]
         last = max((number for number, path in segments if begun(path)), default=0)
         for number, path in segments:
+            if number > last:
+                break  # a spare one: a mark in it would give up the segment before, which has what never ended
             finished = number < last or not self._live
             offset = after.offset if number == after.segment else 0
             for step in walk(path, offset, finished):
@@ -70,10 +72,13 @@ class JournalReader:
     def delete_before(self, mark: Mark) -> None:
         """Delete the segments before the mark's own. Of a dead journal, those with newer frames move aside instead.
 
+        Of a dead journal the last two stay: its process may have died while it carried what was open into the last.
         Raises `Fault` (conflict) while a newer release replays what was put aside before.
         """
-        for number, path in numbered(self._directory):
-            if number < mark.segment and (self._live or not _set_aside(path)):
+        segments = numbered(self._directory)
+        kept = [] if self._live else [number for number, path in segments if begun(path)][-2:]
+        for number, path in segments:
+            if number < mark.segment and number not in kept and (self._live or not _set_aside(path)):
                 path.unlink(missing_ok=True)
 
     def interrupted(self) -> tuple[tuple[AttemptOpened, ...], ...]:

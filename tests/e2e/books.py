@@ -14,13 +14,16 @@ def books_agree(sql: Operator, asked: list[int], clients: Clients) -> Counter[st
         ' FROM calls c LEFT JOIN attempts a ON a.call_id = c.id GROUP BY c.id, c.end_user, c."end", c.attempts,'
         " c.usage_basis, c.cost_nano"
     )
+    seen = set(asked)
     by_number = {int(row[0]): row[1:] for row in rows}
     assert len(by_number) == len(rows), "a call has two rows"
-    assert len(set(asked)) == len(asked), "the upstream was asked twice for one call"
-    assert not set(asked) - by_number.keys(), "a call at the upstream has no row"
+    assert len(seen) == len(asked), "the upstream was asked twice for one call"
+    lost = seen - by_number.keys()
+    assert not lost, f"{len(lost)} calls at the upstream have no row: {sorted(lost)[:20]}"
+    assert not clients.refused.keys() & seen
     for number, (end, attempts, basis, cost, attempt_rows, attempt_end) in by_number.items():
         assert attempts == attempt_rows, number
-        if number in set_of(asked):
+        if number in seen:
             assert attempts == 1, "a call at the upstream has exactly one attempt"
         else:
             assert attempts == 0 or attempt_end == end == "interrupted", (number, end)
@@ -42,7 +45,3 @@ def _sums_agree(sql: Operator) -> None:
         (calls[0], calls[2], calls[3])
     ]
     assert sql.one("SELECT sum(amount_nano) FROM charges") == calls[3]
-
-
-def set_of(numbers: list[int]) -> frozenset[int]:
-    return frozenset(numbers)

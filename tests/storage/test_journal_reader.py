@@ -14,7 +14,7 @@ from gateway.core.errors import Fault
 from gateway.storage import frames
 from gateway.storage.frames import FRAME_MAX, encode_closing, encode_opening
 from gateway.storage.journal_folder import Lock
-from gateway.storage.journal_reader import ClaimedJournal, JournalReader, Mark, claim_dead
+from gateway.storage.journal_reader import Batch, ClaimedJournal, JournalReader, Mark, claim_dead
 from tests.storage import samples
 from tests.storage.samples import a_record, an_opening
 
@@ -186,9 +186,41 @@ def test_interrupted_are_the_attempts_of_calls_that_never_closed(tmp_path: Path)
 def test_carried_openings_stand_for_those_of_deleted_segments(tmp_path: Path) -> None:
     segment(tmp_path, 1, opening("open") + closing("closed") + SPARE)
     segment(tmp_path, 2, opening("open") + closing("other") + SPARE)
+    segment(tmp_path, 3, opening("open") + closing("another") + SPARE)
     reader = JournalReader(tmp_path, live=False)
-    reader.delete_before(Mark(2, 0))
+    reader.delete_before(Mark(3, 0))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000002.seg", "00000003.seg"]
     assert reader.interrupted() == ((an_opening("open"),),)
+
+
+def test_a_spare_segment_of_a_dead_journal_ends_nothing(tmp_path: Path) -> None:
+    """Known fault 59: a mark in it would have given up the segment that has what never ended."""
+    segment(tmp_path, 1, closing("closed") + opening("open") + SPARE)
+    segment(tmp_path, 2, SPARE)
+    reader = JournalReader(tmp_path, live=False)
+    batch = reader.read(Mark())
+    assert (ids(batch.records), batch.mark.segment, batch.torn) == (["closed"], 1, 0)
+    assert reader.read(batch.mark) == Batch((), batch.mark, 0, 0, 0, None)
+    reader.delete_before(batch.mark)
+    assert reader.interrupted() == ((an_opening("open"),),)
+
+
+def test_who_died_while_carrying_has_what_was_open_in_the_segment_before(tmp_path: Path) -> None:
+    """Known fault 59: killed in the middle of the write, of which the system then takes a part."""
+    segment(tmp_path, 1, opening("one") + opening("two") + SPARE)
+    segment(tmp_path, 2, opening("one") + opening("two")[:-1] + SPARE)
+    reader = JournalReader(tmp_path, live=False)
+    batch = reader.read(Mark())
+    assert (batch.mark.segment, batch.torn) == (2, 1)
+    reader.delete_before(batch.mark)
+    assert reader.interrupted() == ((an_opening("one"),), (an_opening("two"),))
+
+
+def test_a_segment_whose_first_byte_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
+    segment(tmp_path, 1, closing("a") + SPARE)
+    segment(tmp_path, 2, b"\0" + closing("lost")[1:] + closing("b") + SPARE)
+    batch = JournalReader(tmp_path, live=False).read(Mark())
+    assert (ids(batch.records), batch.corrupt + batch.torn) == (["a", "b"], 1)
 
 
 def test_a_frame_that_makes_no_sense_is_counted(tmp_path: Path) -> None:
