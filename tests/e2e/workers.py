@@ -27,6 +27,12 @@ def age(pid: int) -> float:
     return clock_gettime(_BOOT_CLOCK) - int(fields[19]) / _TICKS
 
 
+def settled(gateway: Served, workers: int) -> bool:
+    """Whether so many run, each for long enough that its death is an accident."""
+    alive = workers_of(gateway)
+    return len(alive) == workers and all(age(pid) > SETTLED for pid in alive)
+
+
 def kill(*pids: int) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
