@@ -42,7 +42,8 @@ _REFUSALS = ("22", "23", "54")
 _take_seat = text("SELECT pg_advisory_xact_lock(:seat)").bindparams(seat=_SEAT)
 _limit_waits = text(
     "SELECT set_config('lock_timeout', :patience, true),"
-    " set_config('idle_in_transaction_session_timeout', :abandoned, true)"
+    " set_config('idle_in_transaction_session_timeout', :abandoned, true),"
+    " current_setting('transaction_read_only') AS read_only"
 ).bindparams(bindparam("patience"), abandoned=_ABANDONED)
 _limit_time = text("SELECT set_config('statement_timeout', :limit, true)").bindparams(bindparam("limit"))
 
@@ -93,7 +94,11 @@ class PostgresBackend:
         """The server says itself when a database is gone."""
 
     async def begin_writing(self, connection: AsyncConnection) -> None:
-        await connection.execute(_limit_waits, {"patience": f"{self._patience:g}s"})
+        begun = (await connection.execute(_limit_waits, {"patience": f"{self._patience:g}s"})).one()
+        if begun.read_only == "on":
+            # A session keeps the mode that it began with: only a new one sees that the database can be written again.
+            await connection.invalidate()
+            raise Fault(Kind.UNAVAILABLE, f"{self.place} is read-only", hint="see whether its disk is full")
         await connection.execute(_take_seat)
 
     @asynccontextmanager
