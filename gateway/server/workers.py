@@ -59,7 +59,10 @@ class Line:
         loop = asyncio.get_running_loop()
 
         def hear() -> None:
-            said = self._end.recv(16)
+            try:
+                said = self._end.recv(16)
+            except ConnectionError:  # the parent died before it had read what was said to it
+                said = b""
             if not said:
                 loop.remove_reader(self._end.fileno())
             stop(_HURRY in said)

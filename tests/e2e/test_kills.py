@@ -38,13 +38,13 @@ from tests.e2e.workers import SETTLED, age, journals, kill, replayed, settled, w
 
 SETTINGS = """\
 server: {{keys: optional}}
-database: {{url: env:BOOKS, journal_max: 48MiB}}
+database: {{url: env:BOOKS, journal_max: 72MiB}}
 providers: {{up: {{kind: openai, base_url: "{url}/v1"}}}}
 prices: {{up/*: {{usd_per_million: {{input: "2", output: "10"}}}}}}
 """
 SEAT = int.from_bytes(b"tollkeep")
 """The number of the writers' lock in PostgreSQL."""
-WORKERS = 4
+WORKERS = 6
 CLIENTS = 12
 TAGS = ",".join(f"label{number}={'x' * 250}" for number in range(12))
 """Some three kilobytes in every frame: a segment of three mebibytes is full within a second."""
@@ -56,17 +56,17 @@ async def kill_at_random(gateway: Served, seconds: float, chance: random.Random)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while loop.time() < deadline or not turning:
-        await asyncio.sleep(chance.uniform(0.0, 0.4))
-        alive = workers_of(gateway)
-        if len(alive) < 2:
+        # Those that have not worked for a while are left alone: their deaths would make their parent wait.
+        settled = [pid for pid in workers_of(gateway) if age(pid) > SETTLED]
+        if not settled:
+            await asyncio.sleep(0.01)
             continue
-        if (not turning or chance.random() < 0.3) and await a_segment_turns(gateway):
-            turning += 1
-        # Mostly those that have worked for a while: the others' deaths make their parent wait.
-        settled = [pid for pid in alive if age(pid) > SETTLED] or alive
-        victims = alive if chance.random() < 0.1 else [chance.choice(settled)]
+        if not turning or chance.random() < 0.1:
+            turning += await a_segment_turns(gateway)
+        victims = settled if chance.random() < 0.2 else [chance.choice(settled)]
         kill(*victims)
         killed += len(victims)
+        await asyncio.sleep(chance.uniform(0.0, 0.3))
     return killed
 
 
@@ -115,7 +115,7 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
         with operator(database_url) as sql:
             ends = books_agree(sql, asked, clients)
     assert list((tmp_path / "journal").iterdir()) == []
-    assert killed > 2 * seconds
+    assert killed > seconds
     assert ends["completed"] >= len(clients.answered) > 50 * seconds
     assert ends.keys() <= {"completed", "interrupted", "cut_by_client"}
     assert 0 < ends["interrupted"] <= len(clients.cut)
