@@ -244,7 +244,7 @@ class Gateway:
 
     def _show_others(self) -> None:
         if self.team is not None:
-            self.team.show(self.metrics.told(), self.condition.checks())
+            self.team.show(self.metrics.told, self.condition.checks)
 
     async def _show_now_and_then(self) -> None:
         if self.team is not None and self.team.due:

@@ -3,6 +3,7 @@
 What each shows is in the memory that they share; what it says of its state is believed while it is fresh.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -33,6 +34,7 @@ class Team:
         self._place = place
         self._clock = clock
         self._not_before = 0.0
+        self._showing = threading.Lock()
         predecessor = board.get(place)
         self.before: Told | None = None if predecessor is None else orjson.loads(predecessor)["metrics"]
         """What the worker told whose place this one takes; null for the first."""
@@ -46,12 +48,13 @@ class Team:
         """Whether it is time to show oneself again."""
         return self._clock() >= self._not_before
 
-    def show(self, metrics: Told, checks: Mapping[str, Check]) -> None:
-        """Let the others see how this worker is. For any thread."""
-        began = self._clock()
-        states = {name: (check.ok, check.detail) for name, check in checks.items()}
-        said = {"at": began, "metrics": metrics, "checks": states}
-        self._board.put(self._place, orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS))
+    def show(self, metrics: Callable[[], Told], checks: Callable[[], Mapping[str, Check]]) -> None:
+        """Let the others see how this worker is. For any thread: what is told later is put up later."""
+        with self._showing:
+            began = self._clock()
+            states = {name: (check.ok, check.detail) for name, check in checks().items()}
+            said = {"at": began, "metrics": metrics(), "checks": states}
+            self._board.put(self._place, orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS))
         ended = self._clock()
         self._not_before = ended + (ended - began) / _SHARE
 

@@ -33,7 +33,7 @@ async def test_another_worker_that_cannot_take_calls_is_told_of(tmp_path: Path) 
     async with running(gateway) as client:
         assert (await client.get("/readyz")).status_code == 200
         full = {**gateway.condition.checks(), "journal": Check(False, "no room")}
-        Team(board, 1).show(gateway.metrics.told(), full)
+        Team(board, 1).show(gateway.metrics.told, lambda: full)
         answer = await client.get("/readyz", headers=ADMIN)
         assert answer.status_code == 503
         assert answer.json()["checks"]["journal"] == {"ok": False, "detail": "worker 1: no room"}

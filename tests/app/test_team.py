@@ -12,6 +12,11 @@ from gateway.settings import load
 from gateway.telemetry.board import Board
 from tests.app.building import settings_file
 
+
+def show(team: Team, metrics: dict[str, Any], checks: dict[str, Check]) -> None:
+    team.show(lambda: metrics, lambda: checks)
+
+
 WELL = {"database": Check(True, "fine"), "journal": Check(True, "fine")}
 ILL = WELL | {"journal": Check(False, "no room")}
 
@@ -23,9 +28,9 @@ def told(calls: int) -> dict[str, Any]:
 def test_each_sees_what_the_others_showed_last() -> None:
     board = Board(3)
     one, two = Team(board, 0), Team(board, 1)
-    one.show(told(1), WELL)
-    one.show(told(2), WELL)
-    two.show(told(5), WELL)
+    show(one, told(1), WELL)
+    show(one, told(2), WELL)
+    show(two, told(5), WELL)
     assert one.metrics() == two.metrics() == [told(2), told(5)]
     assert one.size == 3
 
@@ -34,7 +39,7 @@ def test_a_replacement_knows_what_its_predecessor_told() -> None:
     board = Board(2)
     first = Team(board, 1)
     assert first.before is None
-    first.show(told(7), WELL)
+    show(first, told(7), WELL)
     assert Team(board, 1).before == told(7)
     assert Team(board, 0).before is None
 
@@ -42,12 +47,12 @@ def test_a_replacement_knows_what_its_predecessor_told() -> None:
 def test_whichever_is_asked_says_that_one_is_ill() -> None:
     board = Board(2)
     well, ill = Team(board, 0), Team(board, 1)
-    well.show(told(0), WELL)
-    ill.show(told(0), ILL)
+    show(well, told(0), WELL)
+    show(ill, told(0), ILL)
     assert well.weighed("journal", WELL["journal"]) == Check(False, "worker 1: no room")
     assert ill.weighed("journal", ILL["journal"]) == Check(False, "no room")
     assert well.weighed("database", WELL["database"]) == WELL["database"]
-    ill.show(told(0), WELL)
+    show(ill, told(0), WELL)
     assert well.weighed("journal", WELL["journal"]) == WELL["journal"]
 
 
@@ -56,7 +61,7 @@ def test_one_that_is_silent_is_not_believed_any_more() -> None:
     now = [100.0]
     board = Board(2)
     well, ill = Team(board, 0, lambda: now[0]), Team(board, 1, lambda: now[0])
-    ill.show(told(0), ILL)
+    show(ill, told(0), ILL)
     now[0] += 2
     assert not well.weighed("journal", WELL["journal"]).ok
     now[0] += 2
@@ -66,7 +71,7 @@ def test_one_that_is_silent_is_not_believed_any_more() -> None:
 def test_where_showing_takes_long_it_is_done_less_often() -> None:
     ticks = iter([0.0, 0.1, 1.0, 6.0])
     team = Team(Board(1), 0, lambda: next(ticks))
-    team.show(told(0), WELL)
+    show(team, told(0), WELL)
     assert not team.due, "a tenth of a second is worth five"
     assert team.due
 

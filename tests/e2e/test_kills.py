@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.databases import new_database, operator, url_of
@@ -70,6 +71,21 @@ async def kill_at_random(gateway: Served, seconds: float, chance: random.Random)
     return killed
 
 
+async def scrape(gateway: Served, stopping: asyncio.Event) -> list[float]:
+    """How many calls the metrics count, from whichever worker, again and again."""
+    totals = []
+    async with httpx.AsyncClient(base_url=gateway.address, timeout=PATIENCE, trust_env=False) as client:
+        while not stopping.is_set():
+            try:
+                text = (await client.get("/metrics", headers={"connection": "close"})).text
+            except httpx.TransportError:
+                continue  # its worker was killed
+            ended = [line for line in text.splitlines() if line.startswith("tollkeeper_calls_total")]
+            totals.append(sum(float(line.rpartition(" ")[2]) for line in ended))
+            await asyncio.sleep(0.02)
+    return totals
+
+
 async def a_segment_turns(gateway: Served) -> bool:
     """Waits for the moment in which a journal goes on in another segment; false if there is none in half a second."""
 
@@ -106,6 +122,7 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
         until(lambda: len(workers_of(gateway)) == WORKERS, "all workers")
         clients, stopping = Clients(gateway.port, "up/any", TAGS), asyncio.Event()
         calling = asyncio.create_task(clients.call_until(stopping, CLIENTS))
+        counted = asyncio.create_task(scrape(gateway, stopping))
         killed = await kill_at_random(gateway, seconds, chance)
         stopping.set()
         await calling
@@ -116,6 +133,10 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
             ends = books_agree(sql, asked, clients)
     assert list((tmp_path / "journal").iterdir()) == []
     assert killed > seconds
+    totals = await counted
+    assert len(totals) > seconds
+    assert totals == sorted(totals), "a counter fell, though nothing began anew"
+    assert len(clients.answered) - 100 * killed < totals[-1] <= ends.total()
     assert ends["completed"] >= len(clients.answered) > 50 * seconds
     assert ends.keys() <= {"completed", "interrupted", "cut_by_client"}
     assert 0 < ends["interrupted"] <= len(clients.cut)
