@@ -71,9 +71,11 @@ def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None,
 def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> int:
     """Several processes, each a gateway of its own, on one listener and one database; the exit code."""
     import gc
+    import logging
 
     from gateway.app import Team, check_room
     from gateway.server.workers import Workers
+    from gateway.storage.capacity import too_many
     from gateway.telemetry.board import Board
     from gateway.telemetry.notices import log_without_threads
 
@@ -91,6 +93,8 @@ def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> i
         return 0
 
     log_without_threads(settings.logging.format)
+    if warning := too_many(settings.database.url, count):
+        logging.getLogger(__name__).warning(warning)
     _import_what_serves()
     gc.collect()
     gc.freeze()  # what the collector walks over is written to, and no longer shared

@@ -40,6 +40,9 @@ _REFUSALS = ("22", "23", "54")
 """Classes of SQLSTATE in which the values are at fault: data, constraints, more than an index takes."""
 
 _take_seat = text("SELECT pg_advisory_xact_lock(:seat)").bindparams(seat=_SEAT)
+_count_seats = text(
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
 _limit_waits = text(
     "SELECT set_config('lock_timeout', :patience, true),"
     " set_config('idle_in_transaction_session_timeout', :abandoned, true),"
@@ -83,6 +86,11 @@ class PostgresBackend:
             raise self.fault(error) from error
         finally:
             engine.dispose()
+
+    def seats(self) -> int | None:
+        with self.transaction() as connection:
+            seats: int = connection.execute(_count_seats).scalar_one()
+        return seats
 
     async def inspect(self, connection: AsyncConnection) -> None:
         encoding = await connection.scalar(text("SELECT current_setting('server_encoding')"))
