@@ -23,6 +23,7 @@ from gateway.app.configured import (
 )
 from gateway.app.health import Condition
 from gateway.app.prices import price_book, price_desk
+from gateway.app.team import SHOW_EVERY, Team
 from gateway.control.dependencies import Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
@@ -51,10 +52,12 @@ from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter
+from gateway.storage.journal_folder import bytes_of
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.ledger import Ledger
 from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
+from gateway.telemetry.counts import Told
 from gateway.telemetry.logs import Logs, configure
 from gateway.telemetry.metrics import Metrics
 
@@ -99,9 +102,11 @@ class Upstreams:
 class Gateway:
     """Both planes and the jobs behind them. `asgi` serves between `start` and `stop`."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        """Raises `Fault` and `SettingsError`: what is set does not go together, or cannot be used."""
+    def __init__(self, settings: Settings, environ: Mapping[str, str], team: Team | None = None) -> None:
+        """`team`: where several workers serve as one. Raises `Fault` and `SettingsError`: what is set does not go
+        together, or cannot be used."""
         self.settings = settings
+        self.team = team
         self.clock = SystemClock()
         configured = configured_providers(settings, environ)
         self.providers = {name: one.provider for name, one in configured.items()}
@@ -111,19 +116,31 @@ class Gateway:
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(
-            settings.database.journal, sync=settings.database.journal_sync, max_bytes=settings.database.journal_max
+            settings.database.journal,
+            sync=settings.database.journal_sync,
+            max_bytes=settings.database.journal_max,
+            writers=1 if team is None else team.size,
         )
         ledger = Ledger(self.database, DeadLetters(settings.database.journal))
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger)
         self.key_repository = KeyRepository(self.database)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared])
-        self.metrics = Metrics(__version__, self._is_known, lambda: self.condition.storage())
+        self.metrics = Metrics(
+            __version__,
+            self._is_known,
+            lambda: self.condition.storage(),
+            everybody=None if team is None else self._everybody,
+            before=None if team is None else team.before,
+        )
         self.condition = Condition(
             lag=self.ledger_job.stats,
             journal=self.journal.stats,
-            known=self.metrics.known,
+            bytes_on_disk=lambda: bytes_of(settings.database.journal),
             log_lines_dropped=lambda: self.logs.dropped,
             providers=self.providers,
+            known=self.metrics.known,
+            totals=self.metrics.storage,
+            team=team,
         )
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
@@ -134,6 +151,8 @@ class Gateway:
         self.price_repository = PriceRepository(self.database)
         self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
         self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
+        if team is not None:
+            self.scheduler.every("team", SHOW_EVERY, self._show_now_and_then)
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
         observers = (self.logs.calls, self.metrics)
@@ -158,6 +177,7 @@ class Gateway:
         await self.upstreams.real.stop()
         await self.scheduler.stop()
         await self.journal.stop(self.ledger_job.mark)
+        self._show_others()
         await self.tokenizer.stop()
         await self.database.close()
         self.logs.stop()
@@ -227,6 +247,23 @@ class Gateway:
             declared_keys=self.declared,
         )
 
+    # how we are
+
+    def _everybody(self) -> list[Told]:
+        """What all workers have counted, this one now."""
+        assert self.team is not None
+        self._show_others()
+        return self.team.metrics()
+
+    def _show_others(self) -> None:
+        if self.team is not None:
+            self.metrics.count_all()  # here, for it is no part of what showing costs
+            self.team.show(self.metrics.told, self.condition.checks)
+
+    async def _show_now_and_then(self) -> None:
+        if self.team is not None and self.team.due:
+            self._show_others()
+
     def _is_known(self, target: str) -> bool:
         """Whether a target deserves a label of its own in the metrics: clients can ask for any name."""
         name, _, model = target.partition("/")
@@ -237,9 +274,9 @@ class Gateway:
         return aliased or self.directory.lists(name, model) or self.prices.find(Target(provider, model)) is not None
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None) -> Gateway:
-    """A gateway for these settings. Raises `Fault` and `SettingsError`."""
-    return Gateway(settings, os.environ if environ is None else environ)
+def build(settings: Settings, environ: Mapping[str, str] | None = None, *, team: Team | None = None) -> Gateway:
+    """A gateway for these settings; `team`: the workers that it is one of. Raises `Fault` and `SettingsError`."""
+    return Gateway(settings, os.environ if environ is None else environ, team)
 
 
 def _crashed(error: BaseException) -> None:

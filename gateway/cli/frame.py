@@ -61,13 +61,21 @@ class Frame(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            told = _told(error)
-            if told is None:
+            code = tell(error)
+            if code is None:
                 raise
-            sentences, code = told
-            for sentence in sentences:
-                print(f"Error: {sentence}", file=sys.stderr)
             raise typer.Exit(code) from None
+
+
+def tell(error: Exception) -> int | None:
+    """Say a stated error on stderr; the exit code. None for one that nobody foresaw, and then nothing is said."""
+    told = _told(error)
+    if told is None:
+        return None
+    sentences, code = told
+    for sentence in sentences:
+        print(f"Error: {sentence}", file=sys.stderr)
+    return code
 
 
 def _told(error: Exception) -> tuple[list[str], int] | None:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.frame import Config, later, make_data_folder, read_settings
+from gateway.cli.frame import Config, make_data_folder, read_settings, tell
 
 if TYPE_CHECKING:
     from socket import socket
 
+    from gateway.app import Team
+    from gateway.server.workers import Line
     from gateway.settings import Settings
 
 
@@ -22,21 +24,26 @@ def serve(
         int | None,
         typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one; else server.port, 4000."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes; this version has one.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="How many processes serve.")] = 1,
 ) -> None:
     """Serve calls and the control plane on one port.
 
     The database is brought up to date before.
     """
-    if workers > 1:
-        later("several workers")
     settings = _placed(read_settings(config), host, port)
 
     from gateway.server.listener import listen
+    from gateway.storage.engine import upgrade
 
     listener = listen(settings.server.host, settings.server.port)
     with listener:
-        _serve(_placed(settings, None, listener.getsockname()[1]), listener)
+        settings = _placed(settings, None, listener.getsockname()[1])
+        make_data_folder(settings)
+        upgrade(settings.database.url)
+        if workers == 1:
+            _serve(settings, listener)
+        else:
+            raise typer.Exit(_serve_by_workers(workers, settings, listener))
 
 
 def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settings":
@@ -51,30 +58,70 @@ def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settin
     return replace(settings, server=server)
 
 
-def _serve(settings: "Settings", listener: "socket") -> None:
+def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None, line: "Line | None" = None) -> None:
+    """`team` and `line`: those of a worker."""
     import asyncio
 
     import uvloop
 
-    from gateway.storage.engine import upgrade
-
-    make_data_folder(settings)
-    upgrade(settings.database.url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, listener))
+        runner.run(_run(settings, listener, team, line))
 
 
-async def _run(settings: "Settings", listener: "socket") -> None:
+def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> int:
+    """Several processes, each a gateway of its own, on one listener and one database; the exit code."""
+    import gc
+    import logging
+
+    from gateway.app import Team, check_room
+    from gateway.server.workers import Workers
+    from gateway.storage.capacity import too_many
+    from gateway.telemetry.board import Board
+    from gateway.telemetry.notices import log_without_threads
+
+    check_room(settings, count)
+    board = Board(count)
+
+    def work(place: int, line: "Line") -> int:
+        try:
+            _serve(settings, listener, Team(board, place), line)
+        except Exception as error:
+            code = tell(error)
+            if code is None:
+                raise
+            return code
+        return 0
+
+    log_without_threads(settings.logging.format)
+    if warning := too_many(settings.database.url, count):
+        logging.getLogger(__name__).warning(warning)
+    _import_what_serves()
+    gc.collect()
+    gc.freeze()  # what the collector walks over is written to, and no longer shared
+    return Workers(count, work, listener, lambda: _tell(settings, listener, count)).run()
+
+
+def _import_what_serves() -> None:
+    """Read once, by the parent, and there in every worker."""
+    from importlib import import_module
+
+    for name in ("gateway.app", "gateway.server.server", "uvloop"):
+        import_module(name)
+
+
+async def _run(settings: "Settings", listener: "socket", team: "Team | None", line: "Line | None") -> None:
     from gateway.app import build
     from gateway.server.server import Server
 
-    gateway = build(settings)
+    gateway = build(settings, team=team)
     tls = settings.server.tls
-    server = Server(gateway.asgi, *((tls.cert, tls.key) if tls else ()))
+    server = Server(gateway.asgi, *((tls.cert, tls.key) if tls else ()), on_signals=line is None)
+    if line is not None:
+        line.attend(lambda at_once: server.stop(at_once=at_once))
     await gateway.start()
     _leave_start_up_alone()
     try:
-        await server.run_on(listener, lambda: _tell(settings, listener))
+        await server.run_on(listener, lambda: _tell(settings, listener) if line is None else line.ready())
     finally:
         await gateway.stop()
 
@@ -89,7 +136,7 @@ def _leave_start_up_alone() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def _tell(settings: "Settings", listener: "socket") -> None:
+def _tell(settings: "Settings", listener: "socket", workers: int = 1) -> None:
     """Say once where everything is. On stdout: the log has stderr."""
     from gateway.control.signin import token_place
     from gateway.proxy.authenticate import is_loopback
@@ -103,6 +150,7 @@ def _tell(settings: "Settings", listener: "socket") -> None:
         *(["  warning      without TLS the network can read keys and prompts: set server.tls"] if exposed else []),
         f"  data         {settings.server.data}",
         f"  admin token  {token_place(settings.server.data, os.environ)}",
+        *([f"  workers      {workers}"] if workers > 1 else []),
         f"  providers    {providers or 'none: set OPENAI_API_KEY, or name one under `providers:` in tollkeeper.yaml'}",
         *(f"  note         {note}" for note in settings.notes),
     ]

@@ -1,6 +1,7 @@
 """What dead processes left behind: their ended calls to the ledger, their unfinished ones as interrupted.
 
-Runs beside the ledger job, so that an old journal that cannot be replayed yet holds no new call up.
+Runs beside the ledger job, so that an old journal that cannot be replayed yet holds no new call up. Every process
+looks again and again: whoever sees first that another one has died replays its journal.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from gateway.storage.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.5
+"""Seconds between two looks for journals whose process has died."""
 _AGAIN = 2.0
 """Seconds before a journal that could not be replayed is tried again."""
 
@@ -38,16 +41,22 @@ class Replay:
         return len(self._left)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Replay all there is; returns when nothing is left, or when told to stop."""
-        self._left = await asyncio.to_thread(claim_dead, self._folder, self._own)
+        """Replay whatever there is until told to stop."""
         try:
-            while self._left and not stopping.is_set():
+            while not stopping.is_set():
+                self._left += await asyncio.to_thread(claim_dead, self._folder, self._claimed())
                 self._left = [journal for journal in self._left if not await self._replayed(journal, stopping)]
-                if self._left:
-                    await wait(stopping, _AGAIN)
+                if not self._left:
+                    self.last_error = None
+                await wait(stopping, _AGAIN if self._left else _LOOK)
         finally:
             for journal in self._left:
                 journal.release()
+            self._left = []
+
+    def _claimed(self) -> set[Path]:
+        """Directories that need no look: they are this process's already."""
+        return {self._own, *(journal.directory for journal in self._left)}
 
     async def _replayed(self, journal: ClaimedJournal, stopping: asyncio.Event) -> bool:
         """Whether the journal is done with and gone."""

@@ -42,6 +42,12 @@ class Backend(Protocol):
         Raises `Fault` (unavailable).
         """
 
+    def seats(self) -> int | None:
+        """How many connections the database gives to all its clients; null: as many as they like.
+
+        Raises `Fault` (unavailable).
+        """
+
     async def inspect(self, connection: AsyncConnection) -> None:
         """Raises `Fault` if this is no database that we can work with."""
 

@@ -17,11 +17,15 @@ class DeadLetters:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "dead-letter.jsonl"
-        self._count = self._lines()
+        self._size = -1
+        self._count = 0
 
     @property
     def count(self) -> int:
-        """How many letters the file holds."""
+        """How many letters the file holds, whichever process has put them there."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size != self._size:
+            self._count, self._size = self._lines(), size
         return self._count
 
     def add(self, refused: Sequence[tuple[CallRecord, str]], at_us: int) -> None:
@@ -36,7 +40,6 @@ class DeadLetters:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
-        self._count += len(lines)
 
     def _lines(self) -> int:
         try:

@@ -74,9 +74,16 @@ class JournalWriter:
     """
 
     def __init__(
-        self, folder: Path, *, sync: str = "interval", max_bytes: int, segment_bytes: int = 8 * 1024 * 1024
+        self,
+        folder: Path,
+        *,
+        sync: str = "interval",
+        max_bytes: int,
+        segment_bytes: int = 8 * 1024 * 1024,
+        writers: int = 1,
     ) -> None:
-        """`sync`: `interval` or `every_call`. `max_bytes`: of all journals in the folder together.
+        """`sync`: `interval` or `every_call`. `max_bytes`: of all journals in the folder together, of which so many
+        `writers` are at work.
 
         Raises `Fault` (invalid) on another `sync`, and if the bound is less than 1 MiB.
         """
@@ -92,8 +99,9 @@ class JournalWriter:
         self.directory = folder / self.id
         self._max_bytes = max_bytes
         self._sync_every_call = sync == "every_call"
-        # Four segments at least, so that one can be written while the others are shipped.
-        self._chain = Chain(self.directory, min(segment_bytes, max_bytes // 4), lambda: max_bytes - bytes_of(folder))
+        # Four segments at least for each, so that one can be written while the others are shipped.
+        size = min(segment_bytes, max_bytes // (4 * writers))
+        self._chain = Chain(self.directory, size, lambda: max_bytes - bytes_of(folder))
         self._disk = GroupCommit(self._chain.sync)
         self._calls: dict[str, _OpenCall] = {}
         self._frames = 0

@@ -4,7 +4,7 @@ Damage is stepped over and counted, never raised: the next frame whose checksum 
 of SQL; whoever commits the mark decides what may be deleted. Blocks on the disk: call it in a thread.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,8 @@ class JournalReader:
         segments = [(number, path) for number, path in numbered(self._directory) if number >= after.segment]
         last = max((number for number, path in segments if begun(path)), default=0)
         for number, path in segments:
+            if number > last:
+                break  # a spare one: a mark in it would give up the segment before, which has what never ended
             finished = number < last or not self._live
             offset = after.offset if number == after.segment else 0
             for step in walk(path, offset, finished):
@@ -70,10 +72,13 @@ class JournalReader:
     def delete_before(self, mark: Mark) -> None:
         """Delete the segments before the mark's own. Of a dead journal, those with newer frames move aside instead.
 
+        Of a dead journal the last two stay: its process may have died while it carried what was open into the last.
         Raises `Fault` (conflict) while a newer release replays what was put aside before.
         """
-        for number, path in numbered(self._directory):
-            if number < mark.segment and (self._live or not _set_aside(path)):
+        segments = numbered(self._directory)
+        kept = [] if self._live else [number for number, path in segments if begun(path)][-2:]
+        for number, path in segments:
+            if number < mark.segment and number not in kept and (self._live or not _set_aside(path)):
                 path.unlink(missing_ok=True)
 
     def interrupted(self) -> tuple[tuple[AttemptOpened, ...], ...]:
@@ -119,25 +124,26 @@ class ClaimedJournal:
         return self.directory.name
 
     def remove(self) -> None:
-        """All of it is committed: delete it, but for segments with newer frames, which move aside. Ends the claim."""
-        try:
-            for _, path in numbered(self.directory):
-                _set_aside(path)
-            delete_directory(self.directory)
-        finally:
-            self.release()
+        """All of it is committed: delete it, but for segments with newer frames, which move aside.
+
+        Ends the claim, unless it fails. Raises `OSError`, and `Fault` (conflict) as `delete_before` does.
+        """
+        for _, path in numbered(self.directory):
+            _set_aside(path)
+        delete_directory(self.directory)
+        self.release()
 
     def release(self) -> None:
         """Leave it to whoever claims it next."""
         self._lock.release()
 
 
-def claim_dead(folder: Path, own: Path | None) -> list[ClaimedJournal]:
-    """Every journal whose process is dead, oldest first; `own` is the caller's own directory."""
+def claim_dead(folder: Path, own: Collection[Path] = ()) -> list[ClaimedJournal]:
+    """Every journal whose process is dead, oldest first; `own` are directories that the caller holds already."""
     sweep(folder)
     claimed = []
     for directory in journals(folder):
-        if directory != own:
+        if directory not in own:
             with suppress(Fault):  # its owner lives, or somebody else has just claimed or removed it
                 claimed.append(ClaimedJournal(directory))
     return claimed

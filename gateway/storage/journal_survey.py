@@ -78,8 +78,8 @@ def _journal(directory: Path, mark: Mark) -> SurveyedJournal:
 def _is_alive(directory: Path) -> bool:
     """Whether somebody holds its lock.
 
-    A lock is asked for and let go at once. Who starts in this instant takes the journal for a live one and leaves it
-    to the next start; that is the price of looking without being told.
+    A lock is asked for and let go at once. Who looks for dead journals in this instant takes this one for a live one
+    and leaves it to the next look; that is the price of looking without being told.
     """
     try:
         descriptor = os.open(directory / "lock", os.O_RDONLY)

@@ -40,9 +40,13 @@ _REFUSALS = ("22", "23", "54")
 """Classes of SQLSTATE in which the values are at fault: data, constraints, more than an index takes."""
 
 _take_seat = text("SELECT pg_advisory_xact_lock(:seat)").bindparams(seat=_SEAT)
+_count_seats = text(
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
 _limit_waits = text(
     "SELECT set_config('lock_timeout', :patience, true),"
-    " set_config('idle_in_transaction_session_timeout', :abandoned, true)"
+    " set_config('idle_in_transaction_session_timeout', :abandoned, true),"
+    " current_setting('transaction_read_only') AS read_only"
 ).bindparams(bindparam("patience"), abandoned=_ABANDONED)
 _limit_time = text("SELECT set_config('statement_timeout', :limit, true)").bindparams(bindparam("limit"))
 
@@ -83,6 +87,11 @@ class PostgresBackend:
         finally:
             engine.dispose()
 
+    def seats(self) -> int | None:
+        with self.transaction() as connection:
+            seats: int = connection.execute(_count_seats).scalar_one()
+        return seats
+
     async def inspect(self, connection: AsyncConnection) -> None:
         encoding = await connection.scalar(text("SELECT current_setting('server_encoding')"))
         if encoding != "UTF8":
@@ -93,7 +102,11 @@ class PostgresBackend:
         """The server says itself when a database is gone."""
 
     async def begin_writing(self, connection: AsyncConnection) -> None:
-        await connection.execute(_limit_waits, {"patience": f"{self._patience:g}s"})
+        begun = (await connection.execute(_limit_waits, {"patience": f"{self._patience:g}s"})).one()
+        if begun.read_only == "on":
+            # A session keeps the mode that it began with: only a new one sees that the database can be written again.
+            await connection.invalidate()
+            raise Fault(Kind.UNAVAILABLE, f"{self.place} is read-only", hint="see whether its disk is full")
         await connection.execute(_take_seat)
 
     @asynccontextmanager

@@ -76,9 +76,9 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def begun(path: Path) -> bool:
-    """Whether anything was written; a spare segment is all zero."""
+    """Whether anything was written, be its first byte damaged; a spare segment is all zero."""
     with _opened(path) as fd:
-        return _begun_at(fd, 0)
+        return _not_empty(os.pread(fd, 64, 0))
 
 
 def _begun_at(fd: int, offset: int) -> bool:

@@ -65,8 +65,15 @@ def sync(fd: int) -> None:
 
 
 def numbered(directory: Path) -> list[tuple[int, Path]]:
-    """The segments in a directory in the order they were written; spare ones, still empty, come last."""
-    return sorted((int(path.stem), path) for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
+    """The segments in a directory in the order they were written; spare ones, still empty, come last.
+
+    None if it is gone, be it since it was listed: another process has replayed it.
+    """
+    try:
+        paths = [directory / name for name in os.listdir(directory)]
+    except FileNotFoundError:
+        return []
+    return sorted((int(path.stem), path) for path in paths if path.suffix == _SUFFIX and path.stem.isdigit())
 
 
 def bytes_in(directory: Path) -> int:

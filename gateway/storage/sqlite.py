@@ -57,6 +57,9 @@ class SqliteBackend:
         finally:
             engine.dispose()
 
+    def seats(self) -> int | None:
+        return None
+
     async def inspect(self, connection: AsyncConnection) -> None:
         await connection.scalar(text("SELECT count(*) FROM sqlite_schema"))
         self._file = _identity(self._address.path)

@@ -2,12 +2,16 @@
 
 A pipe that nobody reads blocks its writer; a gateway must not stand still because its log does. So what is to be logged
 waits in a bounded queue for a thread that makes lines of it and writes many at once; what does not fit is counted and
-given up. One after the other in one go, lines take half the time that each would take amid its call.
+given up. One after the other in one go, lines take half the time that each would take amid its call. Several processes
+may write into one pipe: what is written at once is then small enough that the system does not mix it with theirs.
 """
 
+import os
+import select
+import stat
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Generic, TypeVar
 
 MAX_LINES = 10_000
@@ -25,6 +29,7 @@ class LineWriter(Generic[T]):
         self.dropped = 0
         """Lines given up: the queue was full, they could not be made, or the stream refused them."""
         self._stream = stream
+        self._is_pipe = _is_pipe(stream)
         self._render = render
         self._max_lines = max_lines
         self._waiting: deque[T] = deque()
@@ -65,8 +70,29 @@ class LineWriter(Generic[T]):
             except Exception:  # noqa: BLE001  one line is not worth all those after it; the counter tells
                 self.dropped += 1
         try:
-            self._stream.write(b"".join(lines))
-            self._stream.flush()
+            for part in _parts(lines, select.PIPE_BUF) if self._is_pipe else (b"".join(lines),):
+                self._stream.write(part)
+                self._stream.flush()
         except (OSError, ValueError):
             # A reader that left, or a closed stream: there is nowhere left to say so but the counter.
             self.dropped += len(lines)
+
+
+def _is_pipe(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # in memory, or closed
+        return False
+
+
+def _parts(lines: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """Whole lines, as many as fit into so many bytes; a longer one alone."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > most:
+            yield b"".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    yield b"".join(part)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from gateway.app import Gateway, build
+from gateway.app import Gateway, Team, build
 from gateway.settings import load
 from gateway.storage.engine import upgrade
 
@@ -24,9 +24,9 @@ def settings_file(folder: Path, **sections: str) -> Path:
     return path
 
 
-def built(folder: Path, environ: dict[str, str] | None = None, **sections: str) -> Gateway:
+def built(folder: Path, environ: dict[str, str] | None = None, team: Team | None = None, **sections: str) -> Gateway:
     environ = {"TOLLKEEPER_ADMIN_TOKEN": "admin", **(environ or {})}
-    return build(load(settings_file(folder, **sections), environ), environ)
+    return build(load(settings_file(folder, **sections), environ), environ, team=team)
 
 
 @asynccontextmanager

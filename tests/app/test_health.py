@@ -1,14 +1,19 @@
 """What `/readyz` and the gauges of `/metrics` say of this gateway."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway.app.health import Condition
+from gateway.app.team import Team
 from gateway.control.dependencies import Check
 from gateway.jobs.ledger import LedgerLag
 from gateway.storage.journal import JournalStats
-from gateway.telemetry.metrics import Known
+from gateway.telemetry.board import Board
+from gateway.telemetry.metrics import Known, Metrics
+from tests.app.building import ADMIN, built, running
+from tests.fakes.records import ATTEMPT, COMPLETED
 
 LAG = LedgerLag(
     backlog_bytes=0, oldest_age_seconds=0.0, last_error=None, dead_letters=0, dead_journals=0, replay_error=None,
@@ -22,10 +27,11 @@ JOURNAL = JournalStats(
 def condition(
     lag: LedgerLag = LAG, journal: JournalStats = JOURNAL, known: Known | None = None, providers: tuple[str, ...] = ()
 ) -> Condition:
-    return Condition(
-        lag=lambda: lag, journal=lambda: journal, known=lambda: known or Known(0, 0, 0), log_lines_dropped=lambda: 3,
-        providers=providers,
+    one = Condition(
+        lag=lambda: lag, journal=lambda: journal, bytes_on_disk=lambda: 80, log_lines_dropped=lambda: 3,
+        providers=providers, known=lambda: known or Known(0, 0, 0), totals=lambda: one.storage(),
     )  # fmt: skip
+    return one
 
 
 @pytest.mark.anyio
@@ -64,3 +70,50 @@ def test_the_gauges_are_the_same_figures() -> None:
     assert (stats.dead_letters, stats.journals_left, stats.newer_frames, stats.backlog_bytes) == (2, 1, 4, 5)
     assert (stats.journal_bytes, stats.journal_max_bytes, stats.log_lines_dropped) == (80, 1000, 3)
     assert (stats.corrupt_frames, stats.torn_frames) == (1, 2)
+
+
+@pytest.mark.anyio
+async def test_a_gateway_is_ready_and_the_journal_tells_its_size(tmp_path: Path) -> None:
+    gateway = built(tmp_path)
+    async with running(gateway) as client:
+        checks = (await client.get("/readyz", headers=ADMIN)).json()["checks"]
+        assert all(check["ok"] for check in checks.values())
+        size = int(checks["journal"]["detail"].split()[0])
+        assert size == gateway.condition.storage().journal_bytes
+        assert checks["providers"]["detail"] == "sim"
+
+
+@pytest.mark.anyio
+async def test_without_a_provider_it_is_not_ready(tmp_path: Path) -> None:
+    async with running(built(tmp_path, providers="{}")) as client:
+        assert (await client.get("/readyz")).status_code == 503
+
+
+@pytest.mark.anyio
+async def test_another_worker_that_cannot_take_calls_is_told_of(tmp_path: Path) -> None:
+    board = Board(2)
+    gateway = built(tmp_path, team=Team(board, 0))
+    async with running(gateway) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        full = {**gateway.condition.checks(), "journal": Check(False, "no room")}
+        Team(board, 1).show(gateway.metrics.told, lambda: full)
+        answer = await client.get("/readyz", headers=ADMIN)
+        assert answer.status_code == 503
+        assert answer.json()["checks"]["journal"] == {"ok": False, "detail": "worker 1: no room"}
+
+
+@pytest.mark.anyio
+async def test_the_figures_are_those_of_all_workers(tmp_path: Path) -> None:
+    board = Board(2)
+    gateway = built(tmp_path, team=Team(board, 0))
+    other = Metrics("1.2.3", lambda _: True)
+    other.call_ended(replace(COMPLETED, attempts=(replace(ATTEMPT, cost_nano=None),)))
+    behind = {**gateway.condition.checks(), "figures": Check(False, "2 journals are not replayed")}
+    Team(board, 1).show(other.told, lambda: behind)
+    gateway.metrics.call_ended(COMPLETED)
+    async with running(gateway) as client:
+        answer = await client.get("/readyz", headers=ADMIN)
+        assert answer.status_code == 200, "a reason to look, not one to refuse calls"
+        shares = "of 2 calls since the start 50.0% have no known cost, 0.0% estimated usage"
+        figures = {"ok": False, "detail": f"worker 1: 2 journals are not replayed; {shares}"}
+        assert answer.json()["checks"]["figures"] == figures

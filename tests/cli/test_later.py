@@ -17,7 +17,6 @@ from tests.cli.terminal import invoke
         (("key", "create", "--name", "a", "--budget", "5.00/month"), "budgets"),
         (("key", "create", "--name", "a", "--rpm", "10"), "rate limits"),
         (("key", "create", "--name", "a", "--tpm", "10"), "rate limits"),
-        (("serve", "--workers", "2"), "several workers"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else None,
 )

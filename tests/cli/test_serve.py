@@ -163,6 +163,70 @@ def test_a_call_in_flight_ends_before_the_server_does(tmp_path: Path) -> None:
     assert rows(tmp_path)[0]["end"] == "completed"
 
 
+def children(program: subprocess.Popen[str]) -> list[int]:
+    pid = program.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def test_several_workers_are_one_gateway(tmp_path: Path) -> None:
+    """One port, one ledger, the same figures on each, and a key in force on each within two seconds."""
+    with serving(tmp_path, "--workers", "3") as served:
+        assert "workers      3" in served.banner
+        for _ in range(30):  # each on a connection of its own, hence on any of the workers
+            assert served.ask().status_code == 200
+        wait_for_rows(tmp_path, 30)
+        deadline = time.monotonic() + PATIENCE
+        while any('end="completed"' in line and not line.endswith(" 30.0") for line in counted(served)):
+            assert time.monotonic() < deadline
+        assert len(children(served.program)) == 3
+        for _ in range(10):
+            (calls,) = counted(served)
+            assert calls.endswith(" 30.0")
+            assert httpx.get(f"{served.address}/readyz", trust_env=False).json()["status"] == "ok"
+        invoke(tmp_path, "key", "create", "--name", "ci")
+        deadline = time.monotonic() + 2
+        while {served.ask().status_code for _ in range(12)} != {401}:
+            assert time.monotonic() < deadline, "a worker does not know the key"
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def counted(served: Served) -> list[str]:
+    metrics = httpx.get(f"{served.address}/metrics", trust_env=False).text
+    return [line for line in metrics.splitlines() if line.startswith("tollkeeper_calls_total")]
+
+
+def test_a_worker_that_dies_is_replaced_and_its_calls_are_kept(tmp_path: Path) -> None:
+    """Its journal is replayed by another worker, without a restart; its counts are in the metrics to the last look."""
+    with serving(tmp_path, "--workers", "2") as served:
+        for _ in range(8):
+            assert served.ask().status_code == 200
+        deadline = time.monotonic() + PATIENCE
+        while not (lines := counted(served)) or not lines[0].endswith(" 8.0"):
+            assert time.monotonic() < deadline
+        before = children(served.program)
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        assert served.ask().status_code == 200, "who came meanwhile waited in the queue"
+        wait_for_rows(tmp_path, 9)
+        while len(left := list((tmp_path / "journal").iterdir())) > 2:
+            assert time.monotonic() < deadline, left
+        assert not set(before) & set(children(served.program))
+        while not counted(served)[0].endswith(" 9.0"):
+            assert time.monotonic() < deadline, counted(served)
+
+
+def test_what_keeps_a_worker_from_starting_is_said_once(tmp_path: Path) -> None:
+    config = tmp_path / "tollkeeper.yaml"
+    config.write_text("server: {tls: {cert: none.pem, key: none.pem}}\n")
+    (tmp_path / "none.pem").write_text("no certificate")
+    told = run(tmp_path, "serve", "--port", "0", "--workers", "4", "--config", str(config))
+
+    assert told.returncode == 2
+    assert told.stdout == ""
+    assert told.stderr.count("Error:") == 1
+    assert "server.tls" in told.stderr
+
+
 def test_a_taken_port_is_one_sentence_and_exit_1(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

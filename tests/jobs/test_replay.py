@@ -1,6 +1,8 @@
 """Replay: a dead journal that cannot be replayed yet waits, and holds nobody up."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -17,19 +19,59 @@ from tests.storage.calls import a_call
 MIB = 1024 * 1024
 
 
-async def leave_a_dead_journal(folder: Path) -> None:
-    journal = JournalWriter(folder, max_bytes=8 * MIB, segment_bytes=MIB)
+async def leave_a_dead_journal(folder: Path, number: int = 1) -> None:
+    journal = JournalWriter(folder, max_bytes=64 * MIB, segment_bytes=MIB)
     await journal.start()
-    journal.close_call(a_call(1))
+    journal.close_call(a_call(number))
     await journal.stop()
+
+
+@asynccontextmanager
+async def replaying(db: Database, folder: Path) -> AsyncIterator[tuple[Replay, Counts]]:
+    """A process that replays what others leave in a folder while the block runs."""
+    counts, stopping = Counts(), asyncio.Event()
+    replay = Replay(Ledger(db, DeadLetters(folder)), folder, folder / "own", counts)
+    running = asyncio.create_task(replay.run(stopping))
+    try:
+        yield replay, counts
+    finally:
+        stopping.set()
+        async with asyncio.timeout(5):
+            await running
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 @pytest.mark.anyio
 async def test_without_dead_journals_there_is_nothing_to_do(db: Database, tmp_path: Path) -> None:
-    replay = Replay(Ledger(db, DeadLetters(tmp_path)), tmp_path / "none", tmp_path / "own", Counts())
-    async with asyncio.timeout(5):
-        await replay.run(asyncio.Event())
-    assert replay.journals_left == 0
+    async with replaying(db, tmp_path / "none") as (replay, _):
+        await asyncio.sleep(0)
+        assert (replay.journals_left, replay.last_error) == (0, None)
+
+
+@pytest.mark.anyio
+async def test_a_process_that_dies_later_is_replayed_too(db: Database, tmp_path: Path) -> None:
+    """Known faults 29, 59: another worker's calls wait for nobody's restart."""
+    folder = tmp_path / "journal"
+    async with replaying(db, folder) as (_, counts):
+        for number in (1, 2):
+            await leave_a_dead_journal(folder, number)
+            await until(lambda number=number: counts.shipped == number)  # type: ignore[misc]
+            await until(lambda: list(folder.iterdir()) == [])
+
+
+@pytest.mark.anyio
+async def test_a_journal_is_replayed_by_one_of_many(db: Database, tmp_path: Path) -> None:
+    """Two that look at once: the lock decides, and no call comes twice."""
+    folder = tmp_path / "journal"
+    async with replaying(db, folder) as (_, one), replaying(db, folder) as (_, two):
+        for number in range(6):
+            await leave_a_dead_journal(folder, number)
+        await until(lambda: one.shipped + two.shipped == 6 and list(folder.iterdir()) == [])
 
 
 @pytest.mark.anyio
@@ -50,5 +92,5 @@ async def test_a_journal_that_cannot_be_replayed_is_kept_and_released(
     stopping.set()
     await running
     assert counts.shipped == 0
-    (journal,) = claim_dead(folder, None)
+    (journal,) = claim_dead(folder)
     journal.release()

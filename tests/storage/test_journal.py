@@ -159,7 +159,7 @@ async def test_a_journal_with_something_unshipped_is_left_to_the_next_process(tm
     elif shipped == "all but the last":
         run_call(journal, "last")
     await journal.stop(None if shipped == "nothing" else mark)
-    (claimed,) = claim_dead(tmp_path, None)
+    (claimed,) = claim_dead(tmp_path)
     assert claimed.id == journal.id
     rest = claimed.reader.read(Mark() if shipped == "nothing" else mark)
     assert (ids(rest), rest.torn, rest.corrupt) == (
@@ -183,7 +183,7 @@ async def test_a_stopped_journal_takes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_live_journal_is_nobody_elses(journal: JournalWriter, tmp_path: Path) -> None:
-    assert claim_dead(tmp_path, None) == []
+    assert claim_dead(tmp_path) == []
     with pytest.raises(Fault, match="in use by process") as refusal:
         ClaimedJournal(journal.directory)
     assert refusal.value.kind is Kind.CONFLICT
@@ -223,13 +223,13 @@ def test_a_killed_process_loses_nothing_that_it_had_written(tmp_path: Path, line
         assert process.stdout is not None
         journal_id = process.stdout.readline().strip()
         told = [process.stdout.readline().split() for _ in range(lines)]
-        assert claim_dead(tmp_path, None) == [], "its owner lives"
+        assert claim_dead(tmp_path) == [], "its owner lives"
         process.kill()
         whole_lines = process.stdout.read().split("\n")[:-1]
         told += [line.split() for line in whole_lines]
     opened = {f"c{number}" for what, number in told if what == "o"}
     closed = [f"c{number}" for what, number in told if what == "c"]
-    (claimed,) = claim_dead(tmp_path, None)
+    (claimed,) = claim_dead(tmp_path)
     assert claimed.id == journal_id
     batch = claimed.reader.read(Mark(), limit=10**9)
     read = ids(batch)

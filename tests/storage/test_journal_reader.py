@@ -14,7 +14,7 @@ from gateway.core.errors import Fault
 from gateway.storage import frames
 from gateway.storage.frames import FRAME_MAX, encode_closing, encode_opening
 from gateway.storage.journal_folder import Lock
-from gateway.storage.journal_reader import ClaimedJournal, JournalReader, Mark, claim_dead
+from gateway.storage.journal_reader import Batch, ClaimedJournal, JournalReader, Mark, claim_dead
 from tests.storage import samples
 from tests.storage.samples import a_record, an_opening
 
@@ -186,9 +186,41 @@ def test_interrupted_are_the_attempts_of_calls_that_never_closed(tmp_path: Path)
 def test_carried_openings_stand_for_those_of_deleted_segments(tmp_path: Path) -> None:
     segment(tmp_path, 1, opening("open") + closing("closed") + SPARE)
     segment(tmp_path, 2, opening("open") + closing("other") + SPARE)
+    segment(tmp_path, 3, opening("open") + closing("another") + SPARE)
     reader = JournalReader(tmp_path, live=False)
-    reader.delete_before(Mark(2, 0))
+    reader.delete_before(Mark(3, 0))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000002.seg", "00000003.seg"]
     assert reader.interrupted() == ((an_opening("open"),),)
+
+
+def test_a_spare_segment_of_a_dead_journal_ends_nothing(tmp_path: Path) -> None:
+    """Known fault 59: a mark in it would have given up the segment that has what never ended."""
+    segment(tmp_path, 1, closing("closed") + opening("open") + SPARE)
+    segment(tmp_path, 2, SPARE)
+    reader = JournalReader(tmp_path, live=False)
+    batch = reader.read(Mark())
+    assert (ids(batch.records), batch.mark.segment, batch.torn) == (["closed"], 1, 0)
+    assert reader.read(batch.mark) == Batch((), batch.mark, 0, 0, 0, None)
+    reader.delete_before(batch.mark)
+    assert reader.interrupted() == ((an_opening("open"),),)
+
+
+def test_who_died_while_carrying_has_what_was_open_in_the_segment_before(tmp_path: Path) -> None:
+    """Known fault 59: killed in the middle of the write, of which the system then takes a part."""
+    segment(tmp_path, 1, opening("one") + opening("two") + SPARE)
+    segment(tmp_path, 2, opening("one") + opening("two")[:-1] + SPARE)
+    reader = JournalReader(tmp_path, live=False)
+    batch = reader.read(Mark())
+    assert (batch.mark.segment, batch.torn) == (2, 1)
+    reader.delete_before(batch.mark)
+    assert reader.interrupted() == ((an_opening("one"),), (an_opening("two"),))
+
+
+def test_a_segment_whose_first_byte_is_gone_is_read_all_the_same(tmp_path: Path) -> None:
+    segment(tmp_path, 1, closing("a") + SPARE)
+    segment(tmp_path, 2, b"\0" + closing("lost")[1:] + closing("b") + SPARE)
+    batch = JournalReader(tmp_path, live=False).read(Mark())
+    assert (ids(batch.records), batch.corrupt + batch.torn) == (["a", "b"], 1)
 
 
 def test_a_frame_that_makes_no_sense_is_counted(tmp_path: Path) -> None:
@@ -203,15 +235,15 @@ def test_journals_of_the_dead_are_claimed_once(tmp_path: Path) -> None:
     segment(tmp_path / "own", 1, SPARE)
     segment(tmp_path / "live", 1, SPARE)
     owner = Lock(tmp_path / "live")
-    (claimed,) = claim_dead(tmp_path, tmp_path / "own")
+    (claimed,) = claim_dead(tmp_path, [tmp_path / "own"])
     assert (claimed.id, claimed.directory) == ("dead", tmp_path / "dead")
-    assert claim_dead(tmp_path, tmp_path / "own") == []
+    assert claim_dead(tmp_path, [tmp_path / "own"]) == []
     claimed.release()
-    (claimed,) = claim_dead(tmp_path, tmp_path / "own")
+    (claimed,) = claim_dead(tmp_path, [tmp_path / "own"])
     assert ids(claimed.reader.read(Mark()).records) == ids_of(FIRST)
     claimed.remove()
     assert not (tmp_path / "dead").exists()
-    assert claim_dead(tmp_path, tmp_path / "own") == []
+    assert claim_dead(tmp_path, [tmp_path / "own"]) == []
     owner.release()
 
 
@@ -232,7 +264,7 @@ def test_newer_frames_are_counted_and_kept_aside_not_deleted(tmp_path: Path) -> 
     segment(tmp_path / "j", 1, kept)
     segment(tmp_path / "j", 2, closing("c") + newer + SPARE)
     segment(tmp_path / "j", 3, closing("d") + SPARE)
-    (claimed,) = claim_dead(tmp_path, None)
+    (claimed,) = claim_dead(tmp_path)
     batch = claimed.reader.read(Mark())
     assert (ids(batch.records), batch.newer, batch.corrupt) == (["a", "b", "c", "d"], 2, 0)
     claimed.reader.delete_before(Mark(2, 0))
@@ -241,7 +273,7 @@ def test_newer_frames_are_counted_and_kept_aside_not_deleted(tmp_path: Path) -> 
     assert sorted(path.name for path in aside.glob("*.seg")) == ["00000001.seg", "00000002.seg"]
     assert (aside / "00000001.seg").read_bytes() == kept
     assert not (tmp_path / "j").exists()
-    assert claim_dead(tmp_path, None) == [], "only a release that knows them claims them"
+    assert claim_dead(tmp_path) == [], "only a release that knows them claims them"
 
 
 def test_what_a_newer_release_is_replaying_is_not_moved_under_its_feet(tmp_path: Path) -> None:

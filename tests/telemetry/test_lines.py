@@ -82,3 +82,36 @@ def test_a_line_that_cannot_be_made_takes_no_other_with_it() -> None:
     writer.stop()
     assert stream.getvalue() == b"1\n1\n"
     assert writer.dropped == 1
+
+
+def test_processes_that_share_a_pipe_do_not_tear_each_others_lines() -> None:
+    """A pipe takes 4096 bytes at once, not more, and a batch of lines is longer."""
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as one, os.fdopen(os.dup(write), "wb") as two:
+        writers = {b"1": LineWriter(one, bytes), b"2": LineWriter(two, bytes)}
+        lines = {name: [b"%b %d %b\n" % (name, n, name * (n * 7 % 900)) for n in range(2000)] for name in writers}
+        for of_both in zip(*lines.values(), strict=True):
+            for writer, line in zip(writers.values(), of_both, strict=True):
+                writer.write(line)
+        taken: list[bytes] = []
+        taker = threading.Thread(target=lambda: taken.extend(reader), daemon=True)
+        taker.start()
+        for writer in writers.values():
+            writer.stop()
+            assert writer.dropped == 0
+        one.close()
+        two.close()
+        taker.join(20)
+    assert {name: [line for line in taken if line.startswith(name)] for name in writers} == lines
+    assert len(taken) == 4000
+
+
+def test_a_line_longer_than_a_pipe_takes_is_whole_all_the_same() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as stream:
+        writer = LineWriter(stream, bytes)
+        for line in (b"a\n", b"b" * 10_000 + b"\n", b"c\n"):
+            writer.write(line)
+        writer.stop()
+        stream.close()
+        assert list(reader) == [b"a\n", b"b" * 10_000 + b"\n", b"c\n"]

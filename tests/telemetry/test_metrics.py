@@ -1,12 +1,14 @@
 import threading
 from dataclasses import replace
 
+import orjson
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.core.calls import CallRecord, End
 from gateway.core.usage import NOTHING_KNOWN, Basis
 from gateway.telemetry import metrics
+from gateway.telemetry.counts import Told
 from gateway.telemetry.metrics import Known, Metrics, StorageStats
 from tests.fakes.records import ATTEMPT, COMPLETED, FACTS, REFUSED, at_target
 
@@ -198,3 +200,76 @@ def test_how_much_is_known_is_one_look_at_all_series() -> None:
     observer.call_ended(at_target("gpu/llama"))
     observer.call_ended(REFUSED)
     assert observer.known() == Known(calls=5, unpriced=1, estimated=1)
+
+
+class Worker:
+    """One of several that show each other what they counted, as JSON takes it."""
+
+    def __init__(self, shown: dict[int, Told], place: int, stats: StorageStats | None = None) -> None:
+        self.shown, self.place = shown, place
+        self.metrics = Metrics(
+            "1.2.3",
+            lambda _: True,
+            lambda: stats or StorageStats(),
+            everybody=self.everybody,
+            before=shown.get(place),
+        )
+
+    def show(self) -> None:
+        self.shown[self.place] = orjson.loads(orjson.dumps(self.metrics.told(), option=orjson.OPT_NON_STR_KEYS))
+
+    def everybody(self) -> list[Told]:
+        self.show()
+        return list(self.shown.values())
+
+
+def test_whichever_worker_is_asked_tells_the_sum_over_all() -> None:
+    shown: dict[int, Told] = {}
+    one, two = Worker(shown, 0), Worker(shown, 1)
+    alone = new_metrics()
+    for worker, record in ((one, COMPLETED), (one, REFUSED), (two, COMPLETED), (two, at_target("openai/other"))):
+        worker.metrics.call_ended(record)
+        alone.call_ended(record)
+    for observer in (one.metrics, two.metrics, alone):
+        observer.rejected("missing")
+    alone.rejected("missing")
+    two.show()
+    expected = {key: number for key, number in scraped(alone).items() if key[0].startswith("tollkeeper_")}
+    assert len(expected) > 100
+    for worker in (one, two):
+        of_all = scraped(worker.metrics)
+        assert {key: of_all[key] for key in expected} == expected
+        assert len([key for key in of_all if key[0].startswith("tollkeeper_")]) == len(expected)
+
+
+def test_a_worker_that_was_replaced_still_counts() -> None:
+    """A counter that fell would look like a new beginning, and add all others' counts a second time."""
+    shown: dict[int, Told] = {}
+    first, other = Worker(shown, 0, StorageStats(torn_frames=2, journal_bytes=8)), Worker(shown, 1)
+    first.metrics.call_ended(COMPLETED)
+    first.metrics.rejected("unknown")
+    first.show()
+    spent = shown[0]["process"]["process_cpu_seconds"]
+    second = Worker(shown, 0, StorageStats(torn_frames=1, journal_bytes=4))
+    second.metrics.call_ended(COMPLETED)
+    for worker in (second, other):
+        samples = scraped(worker.metrics)
+        assert value(samples, "tollkeeper_calls_total", **CALL, end="completed") == 2
+        assert value(samples, "tollkeeper_rejected_requests_total", reason="unknown") == 1
+        assert value(samples, "tollkeeper_cost_usd_total", **SPEND) == 0.0032
+        assert value(samples, "tollkeeper_journal_torn_frames_total") == 3
+        assert value(samples, "tollkeeper_journal_bytes") == 4
+    assert shown[0]["process"]["process_cpu_seconds"] >= spent
+
+
+def test_the_lag_of_several_is_that_of_the_worst_and_the_bytes_are_those_of_all() -> None:
+    shown: dict[int, Told] = {}
+    slow = StorageStats(backlog_bytes=100, oldest_frame_age_seconds=7.5, dead_letters=2, journal_bytes=10)
+    quick = StorageStats(backlog_bytes=1, oldest_frame_age_seconds=0, dead_letters=2, journal_bytes=10)
+    Worker(shown, 0, slow).show()
+    samples = scraped(Worker(shown, 1, quick).metrics)
+    assert value(samples, "tollkeeper_journal_backlog_bytes") == 101
+    assert value(samples, "tollkeeper_journal_oldest_frame_age_seconds") == 7.5
+    assert value(samples, "tollkeeper_ledger_dead_letters") == 2, "all of them tell of one file"
+    assert value(samples, "tollkeeper_journal_bytes") == 20
+    assert value(samples, "tollkeeper_log_lines_dropped_total") is None

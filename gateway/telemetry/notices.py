@@ -1,0 +1,33 @@
+"""The log of a process that only watches over others: a line now and then, in the shape of all other lines.
+
+Written on the spot, because a process that forks must not have the thread that writes elsewhere.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+from gateway.telemetry.logs import as_json
+
+
+def log_without_threads(format: str) -> None:
+    """Set up logging for this process. `format`: json or console."""
+    logging.root.handlers = [_Notices(as_one=format == "json")]
+    logging.root.setLevel(logging.WARNING)
+    logging.getLogger("gateway").setLevel(logging.INFO)
+
+
+class _Notices(logging.Handler):
+    def __init__(self, *, as_one: bool) -> None:
+        super().__init__()
+        self._json = as_one
+
+    def emit(self, record: logging.LogRecord) -> None:
+        at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
+        event = {"timestamp": at, "level": level, "event": record.getMessage(), "logger": record.name}
+        line = as_json(event) if self._json else f"{at:%Y-%m-%dT%H:%M:%S.%fZ} [{level}] {event['event']}\n".encode()
+        try:
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
+        except OSError:
+            return  # nobody reads it, and nothing here depends on that
