@@ -43,6 +43,8 @@ class Asked:
     """The provider may search the web for this call, and bill it."""
 
 
+MAX_MODEL = 512
+"""Characters; what calls are summed by must not grow without bound."""
 MAX_LABELS = 32
 MAX_LABEL = 256
 
@@ -58,6 +60,8 @@ def read_request(body: bytes) -> Asked:
     model = asked.get("model")
     if not isinstance(model, str) or not model:
         raise Fault(Kind.INVALID, "`model` must be a non-empty text", param="model")
+    if len(model) > MAX_MODEL:
+        raise Fault(Kind.INVALID, f"`model` is longer than {MAX_MODEL} characters", param="model")
     options = None
     if "stream_options" in asked:
         sent = asked["stream_options"]

@@ -43,6 +43,7 @@ def test_reads_what_a_gateway_must_know() -> None:
         (b"", None), (b"{", None), (b"[]", None), (b'"x"', None), (b"null", None), (b'{"messages":[]}', "model"),
         (b'{"model":null}', "model"), (b'{"model":""}', "model"), (b'{"model":["m"]}', "model"),
         (b'{"model":"\xff"}', None), (b'{"model":NaN}', None), (b"[" * 5000, None),
+        (b'{"model":"' + b"m" * 513 + b'"}', "model"),
     ],
 )  # fmt: skip
 def test_a_bad_body_is_refused_with_the_field(raw: bytes, param: str | None) -> None:
