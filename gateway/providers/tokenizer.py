@@ -115,6 +115,8 @@ class HelperTokenizer:
         process = self._process or await self._start()
         assert process.stdin is not None and process.stdout is not None  # noqa: PT018 - both are pipes, see _start
         try:
+            if process.stdin.is_closing():  # it has ended, and the loop knows: uvloop's pipe would raise RuntimeError
+                raise BrokenPipeError("the helper has ended")
             process.stdin.write(request)
             await process.stdin.drain()
             head = await process.stdout.readexactly(LENGTH.size)

