@@ -81,9 +81,7 @@ def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Hea
     passed: Headers = []
     for field in fields:
         name, value = field
-        if name == "content-type":
-            passed.append(field)
-        elif name == "x-request-id" or name == "request-id":
+        if name == "x-request-id" or name == "request-id":
             passed.append(("x-upstream-request-id", value))
         elif name in dropped or (name.startswith(_OURS) and name != SIMULATED):
             continue

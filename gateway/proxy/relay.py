@@ -157,10 +157,8 @@ def _head(call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers
 
 def _ours(call: Call, target: str, ticket: Ticket) -> Headers:
     overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
-    call_id = call.arrival.id
     return [
-        ("x-tollkeeper-call-id", call_id),
-        ("x-request-id", call_id),
+        *_ids(call.arrival.id),
         ("x-tollkeeper-target", target),
         _CACHE_FIELD,
         ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),

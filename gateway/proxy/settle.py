@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
 from gateway.core.pricing import PLAIN, PLAIN_TIERS, Conditions, Price, Priced, price_usage
-from gateway.core.usage import NOTHING_USED, Basis, Usage
+from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage
 from gateway.core.value import value
 from gateway.ports import Clock, Journal, Observer, Tokenizer
 from gateway.proxy.call import OpenAttempt, Ticket
@@ -68,7 +68,11 @@ class Settle:
         ended = self._clock.monotonic()
         said = outcome.stated
         if said is None or outcome.texts or outcome.generated_nothing:
-            measured = await self._measure(ticket, opened, outcome)
+            try:
+                measured = await self._measure(ticket, opened, outcome)
+            except Exception as error:  # noqa: BLE001  told; what it used stays unknown, and the call has its row
+                self._crashed(error)
+                measured = _Measured(NOTHING_KNOWN, Basis.NONE)
         else:
             measured = _Measured(said.usage, Basis.PROVIDER)  # nearly always
         attempt = self._priced(ticket, opened, outcome, measured, (ended - opened.begun) * 1000)

@@ -33,6 +33,7 @@ class LineWriter(Generic[T]):
         self._render = render
         self._max_lines = max_lines
         self._waiting: deque[T] = deque()
+        self._counting = threading.Lock()
         self._some = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-lines", daemon=True)
@@ -41,7 +42,7 @@ class LineWriter(Generic[T]):
     def write(self, item: T) -> None:
         """Hand over what one line is made of. Never waits for the stream, never raises."""
         if len(self._waiting) >= self._max_lines:
-            self.dropped += 1
+            self._drop(1)
             return
         self._waiting.append(item)
         if not self._some.is_set():
@@ -68,14 +69,18 @@ class LineWriter(Generic[T]):
             try:
                 lines.append(self._render(item))
             except Exception:  # noqa: BLE001  one line is not worth all those after it; the counter tells
-                self.dropped += 1
+                self._drop(1)
         try:
             for part in _parts(lines, select.PIPE_BUF) if self._is_pipe else (b"".join(lines),):
                 self._stream.write(part)
                 self._stream.flush()
         except (OSError, ValueError):
             # A reader that left, or a closed stream: there is nowhere left to say so but the counter.
-            self.dropped += len(lines)
+            self._drop(len(lines))
+
+    def _drop(self, lines: int) -> None:
+        with self._counting:  # whoever logs gives up here, and the thread too
+            self.dropped += lines
 
 
 def _is_pipe(stream: BinaryIO) -> bool:

@@ -37,10 +37,10 @@ class _Stamp:
         self._text = ""
 
     def __call__(self, at_us: int) -> str:
-        second = at_us // 1_000_000
+        second, fraction = divmod(at_us, 1_000_000)
         if second != self._second:
             self._second, self._text = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-        return f"{self._text}.{str(at_us)[-6:]}Z"
+        return f"{self._text}.{fraction:06d}Z"
 
 
 class _CallLine:

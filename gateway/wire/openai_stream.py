@@ -122,8 +122,8 @@ class StreamMeter:
                 saw |= Saw.CONTENT
             else:
                 saw |= self._rare(choice, delta if isinstance(delta, dict) else {})
-            if choice.get("finish_reason") is not None:
-                self._finished = self._finished or bool(choice["finish_reason"])
+            if choice.get("finish_reason"):
+                self._finished = True
         if saw:
             self._after_usage = True
         return saw
