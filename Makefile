@@ -9,11 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# The wheel as users get it, its hot path compiled, beside everything that the tests need.
+COMPILED := $(VENV)/compiled
+MADE := $(COMPILED)/.made
+# What compiled code could do otherwise than the same code in Python: all but words and layout.
+ON_COMPILED := core wire proxy net server providers storage telemetry contracts jobs e2e
+
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-backends check format bench lock audit
+.PHONY: help demo serve test test-backends test-compiled compiled check format bench lock audit
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +35,13 @@ test: $(DEVELOPMENT) ## every test that needs no large download
 
 test-backends: $(DEVELOPMENT) ## against inference servers that take minutes to install
 	@$(BIN)/pytest -m backends $(ARGS)
+
+compiled: $(MADE) ## the gateway as a wheel, its hot path compiled, in .venv/compiled; needs a C compiler
+
+test-compiled: $(MADE) ## the tests of the hot path, on compiled code
+	@rm -rf $(COMPILED)/house && mkdir $(COMPILED)/house
+	@cp -R tests benchmarks migrations docs pyproject.toml $(COMPILED)/house
+	@cd $(COMPILED)/house && ../bin/python -m pytest $(addprefix tests/,$(ON_COMPILED)) $(ARGS)
 
 check: $(DEVELOPMENT) ## what CI runs, in the same order
 	@echo "== style, common mistakes, SQL from strings (ruff)"
@@ -78,3 +91,13 @@ $(DEVELOPMENT): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@ $(RUNTIME)
+
+$(MADE): $(DEVELOPMENT) hatch_build.py pyproject.toml $(shell find gateway migrations -name '*.py')
+	@echo "compiling the hot path, about two minutes"
+	@rm -rf $(COMPILED) && $(BIN)/python -m venv $(COMPILED)
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" >$(COMPILED)/beside.pth
+	@mv $(COMPILED)/beside.pth $$($(COMPILED)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+	@TOLLKEEPER_COMPILE=1 $(BIN)/python -m build --wheel --no-isolation --outdir $(COMPILED)/wheel . >$(COMPILED)/build.log 2>&1 \
+		|| { tail -n 30 $(COMPILED)/build.log >&2; exit 1; }
+	@$(COMPILED)/bin/python -m pip install --disable-pip-version-check -qq --no-deps --no-index $(COMPILED)/wheel/*.whl
+	@touch $@

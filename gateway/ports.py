@@ -22,7 +22,7 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
-@value
+@value(frozen=True)
 class UpstreamRequest:
     """What to ask one target. The adapter adds address, credentials and what the kind wants."""
 
@@ -98,7 +98,7 @@ class Directory(Protocol):
         """Every target's name that some provider lists."""
 
 
-@value
+@value(frozen=True)
 class Count:
     """Tokens of some texts and the tokenizer that counted them."""
 

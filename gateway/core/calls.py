@@ -33,7 +33,7 @@ class End(StrEnum):
     __hash__ = str.__hash__  # an enumeration's own is many times slower, and this is a key everywhere
 
 
-@value
+@value(frozen=True)
 class Timings:
     """Measured at the gateway with a monotonic clock, milliseconds; tokens per second (contract §6)."""
 
@@ -48,7 +48,7 @@ class Timings:
     output_tokens_per_second: float | None = None
 
 
-@value
+@value(frozen=True)
 class Charge:
     """Quantity times unit price of one bucket of one attempt, rounded once to nano-dollars."""
 
@@ -60,7 +60,7 @@ class Charge:
     amount_nano: Nano
 
 
-@value
+@value(frozen=True)
 class CallFacts:
     """What is known of a call when it arrives; the same for every frame and row about it."""
 
@@ -81,7 +81,7 @@ class CallFacts:
     stream: bool = False
 
 
-@value
+@value(frozen=True)
 class AttemptOpened:
     """What the journal keeps of an attempt before the upstream is asked (promises §1)."""
 
@@ -99,7 +99,7 @@ class AttemptOpened:
     hold_nano: Nano = 0
 
 
-@value
+@value(frozen=True)
 class Attempt:
     """One try of a call at one target, ended."""
 
@@ -130,7 +130,7 @@ class Attempt:
     """What besides the counts decided about its cost (`core.pricing.Conditions`), JSON; null if nothing did."""
 
 
-@value
+@value(frozen=True)
 class CallRecord:
     """One call, ended: everything that will ever be said about it, except corrections."""
 

@@ -28,7 +28,8 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(…)"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not serialised")
@@ -45,7 +46,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-@value
+@value(frozen=True)
 class Key:
     """A virtual key as it is stored; never its secret."""
 
@@ -68,7 +69,7 @@ class Key:
     """`admin` (command line or API) or `file`."""
 
 
-@value
+@value(frozen=True)
 class Caller:
     """Who makes a call. A keyless caller on loopback has neither key nor team."""
 

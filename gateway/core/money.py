@@ -21,13 +21,14 @@ _NANO = Decimal(NANO_PER_USD)
 _ONE = Decimal(1)
 
 
-def usd(text: str | int | Decimal) -> Decimal:
-    """An amount or a price in USD from its text. Raises `Fault` (invalid) on anything else, floats included."""
-    if isinstance(text, float | bool):
+def usd(text: object) -> Decimal:
+    """An amount or a price in USD from text, integer or decimal. Raises `Fault` (invalid) on anything else, floats
+    included."""
+    if isinstance(text, bool) or not isinstance(text, str | int | Decimal):
         raise Fault(Kind.INVALID, f"{text!r} is not an exact amount", hint="write it as a quoted decimal")
     try:
         amount = Decimal(text)
-    except (InvalidOperation, ValueError, TypeError):
+    except (InvalidOperation, ValueError):
         raise Fault(Kind.INVALID, f"{text!r} is not a decimal amount of USD") from None
     if not amount.is_finite():
         raise Fault(Kind.INVALID, f"{text!r} is not a finite amount of USD")

@@ -24,7 +24,7 @@ class Basis(StrEnum):
 _STRENGTH = {Basis.PROVIDER: 0, Basis.ESTIMATED: 1, Basis.NONE: 2}
 
 
-@value
+@value(frozen=True)
 class Usage:
     """What one attempt or call used, in tokens (`web_searches`: searches). None: nobody told us."""
 

@@ -1,16 +1,26 @@
 """The decorator of the values that every call makes dozens of.
 
-Frozen where it counts: the type checker refuses any assignment after the beginning. At run time nothing checks it,
-because a dataclass that is frozen at run time takes four times as long to make, and a call makes some hundred fields.
+Frozen where it counts: for the type checker `value(frozen=True)` is `dataclass(frozen=True)` and refuses any assignment
+after the beginning. At run time nothing checks it, because a dataclass that is frozen at run time takes four times as
+long to make, and a call makes some hundred fields. The compiler knows the decorator by what the type checker sees, and
+makes classes of its own kind of them, which have no need of slots.
 """
 
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import TYPE_CHECKING
 
-_T = TypeVar("_T")
+if TYPE_CHECKING:
+    from dataclasses import dataclass as value
+else:
+
+    def value(*, frozen):
+        """A dataclass with equality and a hash, immutable by type."""
+        assert frozen, "a value does not change"
+
+        def made(cls):
+            return dataclass(slots=not hasattr(cls, "__mypyc_attrs__"), unsafe_hash=True)(cls)
+
+        return made
 
 
-@dataclass_transform(frozen_default=True)
-def value(cls: type[_T]) -> type[_T]:
-    """A dataclass with slots, equality and a hash, immutable by type."""
-    return dataclass(slots=True, unsafe_hash=True)(cls)
+__all__ = ["value"]

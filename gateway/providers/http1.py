@@ -144,6 +144,7 @@ class Connection(asyncio.Protocol):
 class Exchange:
     """One request's answer as it comes. Called by llhttp; read by the transport."""
 
+    __deletable__ = ("parser",)  # said for the compiler
     __slots__ = (
         "_chunks",
         "_connection",

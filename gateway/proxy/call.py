@@ -20,7 +20,7 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads the request body up to so many bytes; raises `Fault` (too large) beyond."""
 
 
-@value
+@value(frozen=True)
 class Arrival:
     """A request as it came in, its body still unread."""
 
@@ -42,7 +42,7 @@ class Arrival:
         return _PATHS[self.endpoint]
 
 
-@value
+@value(frozen=True)
 class Admitted:
     """Who calls, and the provider key that a keyless client sent, if any."""
 
@@ -50,7 +50,7 @@ class Admitted:
     client_key: Secret | None = None
 
 
-@value
+@value(frozen=True)
 class Call:
     """A request that was read and may be answered."""
 
@@ -65,7 +65,7 @@ class Call:
     """`x-tollkeeper-stream-cost: on`."""
 
 
-@value
+@value(frozen=True)
 class OpenAttempt:
     """An attempt whose opening frame is written and whose end is owed."""
 
@@ -93,7 +93,7 @@ class Ticket:
     settled: bool = False
 
 
-@value
+@value(frozen=True)
 class Answered:
     """The upstream that answered, with the first bytes of its body."""
 

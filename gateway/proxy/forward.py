@@ -22,7 +22,7 @@ MAX_ERROR_BODY = 1024 * 1024
 _NEXT_TARGET = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 
 
-@value
+@value(frozen=True)
 class Refused:
     """The last upstream's own refusal, whole: status, headers and body pass to the client as they are."""
 

@@ -18,7 +18,7 @@ from gateway.proxy.streams import LongAnswer, StreamRelay
 from gateway.wire.openai import Said, read_answer
 
 
-@value
+@value(frozen=True)
 class Reply:
     """What the client gets: a head and either a whole body or one that is still coming."""
 

@@ -18,7 +18,7 @@ from gateway.wire.openai import PER_MESSAGE, asked_tier, message_count, prompt_t
 from gateway.wire.openai_usage import Stated
 
 
-@value
+@value(frozen=True)
 class Outcome:
     """How an attempt ended, and all that is known of what it used."""
 
@@ -36,7 +36,7 @@ class Outcome:
     upstream_request_id: str | None = None
 
 
-@value
+@value(frozen=True)
 class _Measured:
     usage: Usage
     basis: Basis
@@ -91,8 +91,8 @@ class Settle:
         for observer in self._observers:
             try:
                 observer.call_ended(record)
-            except Exception as error:  # noqa: BLE001  the call is well and in the books: told, and not spoilt
-                self._crashed(error)
+            except Exception as fault:  # noqa: BLE001  the call is well and in the books: told, and not spoilt
+                self._crashed(fault)
         return record
 
     async def synced(self) -> None:

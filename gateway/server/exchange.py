@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gateway.net.outbox import AT_ONCE, Outbox
 from gateway.server.answer import BODILESS, CONTINUE, LAST_CHUNK, chunk, opening
+from gateway.server.gone import ClientLeft
 from gateway.server.head import Scope
 from gateway.server.limits import MAX_BODY_WAITING, MAX_DRAINED, Limits
 from gateway.server.line import Line
@@ -56,10 +57,6 @@ class Connection(Protocol):
 
     def failed(self, exchange: "Exchange") -> None:
         """Its application ended without an answer."""
-
-
-class ClientLeft(OSError):
-    """Nobody is there to be answered (ASGI 2.4)."""
 
 
 class Exchange:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 class Reader:
     """Turns bytes into exchanges, one after the other. Called by the connection and by llhttp."""
 
+    __deletable__ = ("_parser", "_feed", "_connection")  # said for the compiler
     __slots__ = (
         "_connection",
         "_feed",

@@ -27,7 +27,7 @@ class Endpoint(StrEnum):
     __hash__ = str.__hash__  # an enumeration's own is many times slower
 
 
-@value
+@value(frozen=True)
 class Asked:
     """What a request body says, as far as a gateway must know."""
 
@@ -155,7 +155,7 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(item)
 
 
-@value
+@value(frozen=True)
 class Said:
     """What a whole answer says beside its text."""
 

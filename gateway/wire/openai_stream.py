@@ -5,6 +5,7 @@ count one choice (llama.cpp with `n` > 1), which are added (contract §6).
 """
 
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -19,17 +20,17 @@ DONE = b"[DONE]"
 class Saw:
     """What one event holds: bits of an integer. An enumeration of flags would take longer than parsing the event."""
 
-    NOTHING = 0
-    CONTENT = 1
+    NOTHING: Final = 0
+    CONTENT: Final = 1
     """Something that a user would see: text, a tool call, a refusal, sound, a picture."""
-    REASONING = 2
-    USAGE_ONLY = 4
+    REASONING: Final = 2
+    USAGE_ONLY: Final = 4
     """`choices: []` and a usage object: the event that OpenAI sends only if asked."""
-    ERROR = 8
-    DONE = 16
+    ERROR: Final = 8
+    DONE: Final = 16
 
 
-@value
+@value(frozen=True)
 class Heard:
     """What a stream said from its first event to its last, or to the cut."""
 

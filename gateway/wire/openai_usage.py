@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 _NOTHING: Json = {}
 
 
-@value
+@value(frozen=True)
 class Stated:
     """What a provider said about the usage of one answer."""
 

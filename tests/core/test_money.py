@@ -24,7 +24,7 @@ def test_usd_reads_exact_texts(text: str | int | Decimal, amount: Decimal) -> No
 @pytest.mark.parametrize("value", [0.1, True, "ten", "", None, "NaN", "Infinity", "$1"])
 def test_usd_refuses_what_is_not_an_exact_amount(value: object) -> None:
     with pytest.raises(Fault) as caught:
-        usd(value)  # type: ignore[arg-type]
+        usd(value)
     assert caught.value.kind is Kind.INVALID
 
 

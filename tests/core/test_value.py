@@ -7,7 +7,7 @@ from gateway.core.usage import Usage
 from gateway.core.value import value
 
 
-@value
+@value(frozen=True)
 class Pair:
     left: int
     right: int = 2

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.net.outbox import AT_ONCE
-from gateway.server.exchange import Application, ClientLeft, Receive, Send
+from gateway.server.exchange import Application, Receive, Send
+from gateway.server.gone import ClientLeft
 from gateway.server.limits import MAX_BODY_WAITING
 from tests.server.applications import START, UNFRAMED, body, sending
 from tests.server.corpus import CHUNKED, END, NEXT, head

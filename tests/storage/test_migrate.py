@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Fault, Kind
-from gateway.storage import migrate
 from gateway.storage.engine import current, differences, exists, head, steps, upgrade
 from gateway.storage.migrate import known_revisions
 from tests.databases import KINDS, Operator, url_of
@@ -96,7 +95,7 @@ def upgrade() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Our revisions and two later ones, the second of which fails as long as nobody has paved its way."""
-    ours = Path(migrate.__file__).parents[2] / "migrations"
+    ours = Path(__file__).parents[2] / "migrations"
     copy = tmp_path / "migrations"
     shutil.copytree(ours, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for name, after, about, statement in (

@@ -17,7 +17,7 @@ _Lines = list[tuple[int, Line]]
 """Quantities, each with what a unit costs."""
 
 
-@value
+@value(frozen=True)
 class Priced:
     """The charges of one attempt, and their sum if that is the whole cost."""
 

@@ -23,7 +23,7 @@ class KindPrices(Protocol):
     def models(self, kind: str) -> Collection[str]: ...
 
 
-@value
+@value(frozen=True)
 class FilePrice:
     """A price as the operator stated it: exactly one of amounts, `free`, `like`."""
 
@@ -37,7 +37,7 @@ class FilePrice:
     """The kind of provider whose price for the same model name holds here too."""
 
 
-@value
+@value(frozen=True)
 class StoredPrice:
     """A price that was set while the gateway runs, and from when on it holds."""
 

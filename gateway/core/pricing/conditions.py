@@ -19,7 +19,7 @@ _TIERS = {
 }
 
 
-@value
+@value(frozen=True)
 class Conditions:
     """What besides the counts decides about a price."""
 

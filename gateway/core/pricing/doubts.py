@@ -19,7 +19,7 @@ _COMPARED = ("input", "output")
 _MILLION = Decimal(1_000_000)
 
 
-@value
+@value(frozen=True)
 class Doubt:
     """A price that can hardly be meant."""
 

@@ -23,7 +23,7 @@ _THURSDAY = 3
 """The weekday of 1970-01-01, counted from Monday, 0."""
 
 
-@value
+@value(frozen=True)
 class Step:
     """A cliff: a larger prompt is charged at these rates as a whole, not only in its part beyond."""
 
@@ -33,7 +33,7 @@ class Step:
     """Empty: another price holds there, and nobody said which."""
 
 
-@value
+@value(frozen=True)
 class Tariff:
     """The rates of one service tier."""
 
@@ -42,7 +42,7 @@ class Tariff:
     """By size, the smallest first."""
 
 
-@value
+@value(frozen=True)
 class Window:
     """A span of each day, in minutes of the UTC day."""
 
@@ -60,7 +60,7 @@ class Window:
         return minute >= self.start or minute < self.end
 
 
-@value
+@value(frozen=True)
 class OffPeak:
     """Rates that replace, in some hours, those that would hold; bucket by bucket."""
 
@@ -74,7 +74,7 @@ class OffPeak:
         return any(window.holds(weekday, minute) for window in self.windows)
 
 
-@value
+@value(frozen=True)
 class Price:
     """What one target costs."""
 
