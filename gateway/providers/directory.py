@@ -53,6 +53,8 @@ class ModelDirectory:
         """
         self._ask_whoever_is_due(FRESH)
         found = self._targets.get(model, ())
+        if found and not self._running:
+            return found
         await self._heard(target.provider.name for target in found)
         if found := self._targets.get(model, ()):
             return found

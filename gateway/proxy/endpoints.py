@@ -33,6 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 WATCH_AFTER = 0.05
 """Seconds after which a call is watched for its client's leaving; most whole answers are over by then."""
 
+_WHOLE = "http.response.whole"
+"""Our server's extension to ASGI, for answers that leave in one piece; other servers are told in two."""
 _ENDPOINTS = {f"/v1/{endpoint}": endpoint for endpoint in Endpoint}
 _LATER = re.compile(r"/v1/(responses|messages|files|batches)(/|$)")
 
@@ -68,15 +70,22 @@ class DataPlane:
                 headers[name] = value
         endpoint = _ENDPOINTS.get(scope["path"])
         if endpoint is not None and scope["method"] == "POST":
-            return self._call(endpoint, scope.get("client"), _Client(receive, headers), send, fields)
+            at_once = _WHOLE in scope.get("extensions", ())
+            return self._call(endpoint, scope.get("client"), _Client(receive, headers), send, fields, at_once)
         if scope["method"] == "OPTIONS" and headers.get("origin") in self._origins:
-            return _send_whole(send, 204, self._cors(headers) + _PREFLIGHT, b"")
+            return _send_whole(send, 204, self._cors(headers) + _PREFLIGHT)
         return self._rest(scope, send, headers)
 
     # calls
 
     async def _call(
-        self, endpoint: Endpoint, address: tuple[str, int] | None, client: "_Client", send: Send, fields: Headers
+        self,
+        endpoint: Endpoint,
+        address: tuple[str, int] | None,
+        client: "_Client",
+        send: Send,
+        fields: Headers,
+        at_once: bool,
     ) -> None:
         now_us = self._clock.now_us()
         begun = self._clock.monotonic()
@@ -87,8 +96,11 @@ class DataPlane:
         try:
             reply = await self._answer(arrival)
             cors = self._cors(headers) if "origin" in headers else _NO_FIELDS
-            if reply.rest is None:
-                await _send_whole(send, reply.status, [*reply.headers, *cors], reply.body)
+            if reply.rest is None and at_once:
+                whole = {"type": _WHOLE, "status": reply.status, "fields": reply.headers + cors, "body": reply.body}
+                await send(whole)
+            elif reply.rest is None:
+                await _send_whole(send, reply.status, reply.headers + cors, reply.body)
             else:
                 await self._send_rest(send, reply, reply.rest, cors, client)
         except asyncio.CancelledError:
@@ -103,7 +115,7 @@ class DataPlane:
         except Fault as fault:  # nobody we know, or no room in the journal: counted, without a row
             self._rejected(fault.kind.value, arrival.peer)
             body = body_of(fault)
-            fields: Headers = [("x-request-id", arrival.id), *headers_of(fault), *_json_fields(body)]
+            fields: Headers = [("x-request-id", arrival.id), *headers_of(fault), *_JSON]
             return Reply(refusal_of(fault).status, fields, body)
 
     @staticmethod
@@ -140,7 +152,7 @@ class DataPlane:
                 caller = self._authenticate(headers, client[0] if client else None).caller
                 names = [name for name in await self._route.names() if caller.may_use(name)]
                 body = _models(names, path.removeprefix("/v1/models").removeprefix("/"))
-                await _send_whole(send, 200, [*_json_fields(body), *self._cors(headers)], body)
+                await _send_whole(send, 200, [*_JSON, *self._cors(headers)], body)
                 return
             if path in _ENDPOINTS:
                 self._only(method, "POST")
@@ -151,7 +163,7 @@ class DataPlane:
             if fault.kind is Kind.BAD_KEY:
                 self._rejected(fault.kind.value, client[0] if client else None)
             body = body_of(fault)
-            fields = [*headers_of(fault), *_json_fields(body), *self._cors(headers)]
+            fields = [*headers_of(fault), *_JSON, *self._cors(headers)]
             if fault.kind is Kind.METHOD_NOT_ALLOWED:
                 fields.append(("allow", "POST" if path in _ENDPOINTS else "GET, HEAD"))
             await _send_whole(send, refusal_of(fault).status, fields, body)
@@ -169,15 +181,12 @@ class DataPlane:
 
 
 _NO_FIELDS: Headers = []
+_JSON: Headers = [("content-type", "application/json")]
 _PREFLIGHT: Headers = [
     ("access-control-allow-methods", "GET, POST, OPTIONS"),
     ("access-control-allow-headers", "authorization, content-type, *"),
     ("access-control-max-age", "600"),
 ]
-
-
-def _json_fields(body: bytes) -> Headers:
-    return [("content-type", "application/json"), ("content-length", str(len(body)))]
 
 
 def _models(names: Sequence[str], wanted: str) -> bytes:
@@ -194,7 +203,9 @@ def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": owner if slash else "tollkeeper"}
 
 
-async def _send_whole(send: Send, status: int, fields: Headers, body: bytes) -> None:
+async def _send_whole(send: Send, status: int, fields: Headers, body: bytes = b"") -> None:
+    if body:
+        fields = [*fields, ("content-length", str(len(body)))]
     await send({"type": "http.response.start", "status": status, "headers": encode(fields)})
     await send({"type": "http.response.body", "body": body})
 

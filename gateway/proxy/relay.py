@@ -24,6 +24,7 @@ class Reply:
 
     status: int
     headers: Headers
+    """Without the length of a whole body."""
     body: bytes = b""
     rest: StreamRelay | LongAnswer | None = None
     """Owns the ticket, if there is one; must be read to its end or abandoned."""
@@ -95,7 +96,6 @@ class Relay:
         await self._settle.synced()
         headers = _head(call, answer.headers, answered.target.name, ticket)
         headers += _cost(record)
-        headers.append(("content-length", str(len(body))))
         return Reply(answer.status, headers, body)
 
     async def _upstream_refusal(self, refused: Refused, call: Call, ticket: Ticket) -> Reply:
@@ -104,7 +104,6 @@ class Relay:
         await self._settle.synced()
         headers = _head(call, refused.headers, refused.target.name, ticket)
         headers += _cost(record)
-        headers.append(("content-length", str(len(refused.body))))
         return Reply(refused.status, headers, refused.body)
 
     async def refuse(self, fault: Fault, call_id: str, ticket: Ticket | None) -> Reply:
@@ -116,7 +115,7 @@ class Relay:
             record = self._settle.close(ticket, end, status, error_of(fault), self._settle.whole_timings(ticket, None))
             await self._settle.synced()
         body = body_of(fault)
-        headers = [*_ids(call_id), *headers_of(fault), *_JSON_FIELD, ("content-length", str(len(body)))]
+        headers = [*_ids(call_id), *headers_of(fault), *_JSON_FIELD]
         if record is not None:
             headers += _cost(record)
         return Reply(status, headers, body)

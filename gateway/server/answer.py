@@ -13,6 +13,7 @@ BODILESS = frozenset((204, 304))
 _NOTED = frozenset((b"content-length", b"connection", b"transfer-encoding", b"date"))
 _CR, _LF = b"\r\n"
 _PAIR = b": ".join
+_LAST, _NEXT = b"connection: close\r\n\r\n", b"\r\n"
 
 
 def _status_line(status: int) -> bytes:
@@ -61,6 +62,19 @@ def opening(
         raise ValueError("a field of the answer has a line break in it")
     lines += (b"", b"")
     return b"\r\n".join(lines), length, chunked, close
+
+
+def whole(status: int, fields: list[tuple[str, str]], date: bytes, size: int, close: bool) -> bytes:
+    """The head of an answer whose body of `size` bytes is there; `fields` say nothing of framing and connection.
+
+    Raises `ValueError` on what cannot be said in HTTP.
+    """
+    said = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    if said.count("\n") != len(fields) or said.count("\r") != len(fields):
+        raise ValueError("a field of the answer has a line break in it")
+    text = said.encode() if said.isascii() else said.encode("latin-1", "replace")
+    end = _LAST if close else _NEXT
+    return b"%b\r\n%b\r\n%bcontent-length: %d\r\n%b" % (_STATUS_LINES[status], date, text, size, end)
 
 
 def _length(before: int | None, stated: bytes) -> int:

@@ -24,6 +24,7 @@ def scope_of_line(scheme: str, client: tuple[str, int] | None, server: tuple[str
         "client": client,
         "server": server,
         "root_path": "",
+        "extensions": {"http.response.whole": {}},
         "http_version": "1.1",
         "method": "GET",
         "path": "/",

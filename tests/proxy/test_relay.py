@@ -16,7 +16,7 @@ async def test_bytes_pass_as_they_came() -> None:
     body = b' {"choices":[], "big":123456789012345678901234567890,\n"usage":{"prompt_tokens":1,"completion_tokens":0}} '
     made = rig(ScriptedAnswer(pieces=[body[:7], body[7:]]))
     reply = await made.call(chat())
-    assert (reply.body, header(reply, "content-length")) == (body, str(len(body)))
+    assert reply.body == body
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.net.outbox import AT_ONCE
-from gateway.server.exchange import Application, Receive, Send
+from gateway.server.exchange import WHOLE, Application, Receive, Send
 from gateway.server.gone import ClientLeft
 from gateway.server.limits import MAX_BODY_WAITING
 from tests.server.applications import START, UNFRAMED, body, sending
@@ -335,3 +335,56 @@ async def test_sending_to_a_client_that_has_left_is_an_error_of_the_system(choke
     await talk.rest()
     assert [type(error) for error in raised] == [ClientLeft]
     assert talk.hears() == b""
+
+
+# an answer in one message
+
+
+def whole(content: bytes, *fields: tuple[str, str], status: int = 200) -> dict[str, Any]:
+    return {"type": WHOLE, "status": status, "fields": list(fields), "body": content}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [2, AT_ONCE])
+@pytest.mark.parametrize(
+    "request_head",
+    [NEXT, head("GET / HTTP/1.1|host: a|connection: close"), head("GET / HTTP/1.0"), head("HEAD / HTTP/1.1|host: a")],
+)
+async def test_an_answer_in_one_message_is_the_answer_in_two(request_head: bytes, size: int) -> None:
+    content = b"x" * size
+    fields = [("x-name", "grün"), ("set-cookie", "a"), ("set-cookie", "b")]
+    parted = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    start = {"type": "http.response.start", "status": 200, "headers": [*parted, (b"content-length", b"%d" % size)]}
+    in_one, in_two = Talk(sending(whole(content, *fields))), Talk(sending(start, body(content)))
+    for talk in (in_one, in_two):
+        await talk.says(request_head)
+        await talk.rest()
+    assert in_one.hears() == in_two.hears()
+    assert in_one.line.is_closing() == in_two.line.is_closing()
+
+
+@pytest.mark.anyio
+async def test_a_status_without_a_body_has_none_in_one_message_either() -> None:
+    talk = Talk(sending(whole(b"", status=204)))
+    await talk.says(NEXT)
+    heard = talk.hears()
+    assert heard.startswith(b"HTTP/1.1 204 No Content\r\n")
+    assert b"content-length" not in heard
+    assert heard.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("bad", ["a\r\nx-other: 1", "a\nb", "a\rb"])
+async def test_no_field_of_an_answer_in_one_message_becomes_two(bad: str) -> None:
+    talk = Talk(sending(whole(b"ok", ("x-name", bad))))
+    await talk.says(NEXT)
+    heard = talk.hears()
+    assert heard.startswith(b"HTTP/1.1 500 ")
+    assert b"x-other" not in heard
+
+
+@pytest.mark.anyio
+async def test_an_answer_in_one_message_is_the_only_one() -> None:
+    talk = Talk(sending(START, whole(b"ok")))
+    await talk.says(NEXT)
+    assert talk.line.is_closing()

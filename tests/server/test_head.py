@@ -26,6 +26,7 @@ def test_a_scope_has_what_asgi_asks_for() -> None:
         "raw_path": b"/a",
         "query_string": b"b",
         "root_path": "",
+        "extensions": {"http.response.whole": {}},
         "headers": [(b"host", b"a"), (b"x", b"y")],
         "client": ("127.0.0.1", 5),
         "server": ("127.0.0.1", 4000),

@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from gateway.server.exchange import WHOLE
 from tests.server.corpus import ALL, CHUNKED, END, NEXT, head
 from tests.server.talk import MemoryLine, Taken, Talk, answer, heard
 
@@ -260,4 +261,5 @@ async def scopes_of(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
 @example(raw=head("GET /a HTTP/1.0"))
 def test_an_application_is_told_what_uvicorn_would_tell_it(raw: bytes, runner: asyncio.Runner) -> None:
     theirs, ours = runner.run(scopes_of(raw))
+    assert ours.pop("extensions") == {WHOLE: {}}
     assert ours == theirs
