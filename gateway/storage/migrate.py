@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NAME = len("YYYYMMDD_HHMM")
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One revision that a database has yet to go through."""
