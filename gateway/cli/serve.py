@@ -1,5 +1,6 @@
 """`tollkeeper serve`: both planes on one port, until a signal."""
 
+import gc
 import os
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def serve(
 
     The database is brought up to date before.
     """
+    _collect_seldom()
     settings = _placed(read_settings(config), host, port)
 
     from gateway.server.listener import listen
@@ -70,7 +72,6 @@ def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None,
 
 def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> int:
     """Several processes, each a gateway of its own, on one listener and one database; the exit code."""
-    import gc
     import logging
 
     from gateway.app import Team, check_room
@@ -96,7 +97,6 @@ def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> i
     if warning := too_many(settings.database.url, count):
         logging.getLogger(__name__).warning(warning)
     _import_what_serves()
-    gc.collect()
     gc.freeze()  # what the collector walks over is written to, and no longer shared
     return Workers(count, work, listener, lambda: _tell(settings, listener, count)).run()
 
@@ -119,20 +119,19 @@ async def _run(settings: "Settings", listener: "socket", team: "Team | None", li
     if line is not None:
         line.attend(lambda at_once: server.stop(at_once=at_once))
     await gateway.start()
-    _leave_start_up_alone()
+    gc.freeze()  # what start-up made stays: the collector need not walk it again
     try:
         await server.run_on(listener, lambda: _tell(settings, listener) if line is None else line.ready())
     finally:
         await gateway.stop()
 
 
-def _leave_start_up_alone() -> None:
-    """What start-up made stays: the collector need not walk it again, and calls make little that is circular."""
-    import gc
+def _collect_seldom() -> None:
+    """Calls make little that is circular, and start-up nothing: walking over it all finds next to nothing to collect.
 
-    gc.collect()
-    gc.freeze()
-    # Calls wait for the ledger by the hundred: walking them again and again would cost a tenth of all the time.
+    Calls wait for the ledger by the hundred, and would be walked again and again, for a tenth of all the time; as would
+    the modules while they are imported.
+    """
     gc.set_threshold(100_000, 50, 100)
 
 
