@@ -1,0 +1,126 @@
+"""What a start costs: what is imported, how long it works, how much memory it keeps; on a database that is there."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.terminal import PROGRAM, environment
+
+HOUSE = Path(__file__).parents[2]
+SETTINGS = """\
+server: {metrics: open}
+providers:
+  sim: {kind: simulated, simulate: {ttft: 1ms, itl: 1ms, jitter: 0, output_tokens: 2}}
+  openai: {api_key: env:SOME_KEY}
+prices:
+  sim/*: {like: openai}
+"""
+ASK = {"model": "sim/gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+PATIENCE = 30.0
+
+ELSEWHERE = frozenset(
+    (
+        *("alembic", "mako"),  # where there is something to migrate
+        *("litellm", "huggingface_hub", "tokenizers", "aiohttp", "requests", "openai"),  # nowhere
+        *("tiktoken", "regex"),  # in the process that counts tokens
+        *("httpx", "httpcore", "rich", "pygments"),  # in other commands
+        *("psycopg", "psycopg_binary"),  # beside PostgreSQL
+    )
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    address: str
+    pid: int
+
+
+@contextmanager
+def started(data: Path, **more: str) -> Iterator[Served]:
+    """A gateway that has given its first good answer; its log goes to `log` in the folder."""
+    (data / "tollkeeper.yaml").write_text(SETTINGS)
+    with (data / "log").open("w") as log:
+        program = subprocess.Popen(
+            [*PROGRAM, "serve", "--config", str(data / "tollkeeper.yaml"), "--port", "0"],
+            env=environment(data, SOME_KEY="sk-some", **more),
+            cwd=HOUSE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert program.stdout is not None
+        found = re.search(r"http://[^/]+", program.stdout.readline())
+        assert found, (data / "log").read_text()
+        served = Served(found.group(), program.pid)
+        assert httpx.get(f"{served.address}/readyz", trust_env=False, timeout=PATIENCE).status_code == 200
+        yield served
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE) == 0
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def figure(served: Served, name: str) -> float:
+    """What the process says of itself."""
+    told = re.search(rf"^{name} (\S+)$", httpx.get(f"{served.address}/metrics", trust_env=False).text, re.MULTILINE)
+    if told is None:
+        pytest.skip("this system does not tell")
+    return float(told.group(1))
+
+
+def test_a_start_imports_what_serving_needs_and_no_more(tmp_path: Path) -> None:
+    with started(tmp_path):
+        pass
+    with started(tmp_path, PYTHONPROFILEIMPORTTIME="1") as served:
+        assert httpx.post(f"{served.address}/v1/chat/completions", json=ASK, trust_env=False).status_code == 200
+    lines = (tmp_path / "log").read_text().splitlines()
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert {"gateway", "sqlalchemy", "fastapi", "uvloop"} <= imported
+    assert not imported & ELSEWHERE
+
+
+def test_a_start_works_for_half_a_second_and_keeps_less_than_90_megabytes(tmp_path: Path) -> None:
+    """Measured: 0.55 s of processor time and 88 MB. The bounds have slack for other machines and busy ones."""
+    with started(tmp_path):
+        pass  # makes the database, and bytecode where there is none yet
+    with started(tmp_path) as served:
+        worked = figure(served, "process_cpu_seconds_total")
+        kept = figure(served, "process_resident_memory_bytes")
+    assert kept < 98e6
+    assert worked < 1.2
+
+
+def test_the_helper_that_counts_tokens_is_not_started_before_there_is_something_to_count(tmp_path: Path) -> None:
+    """It is larger than the gateway."""
+    with started(tmp_path) as served:
+        assert httpx.post(f"{served.address}/v1/chat/completions", json=ASK, trust_env=False).status_code == 200
+        assert not Path(f"/proc/{served.pid}/task/{served.pid}/children").read_text(encoding="ascii")
+
+
+def test_an_installation_has_bytecode_for_all_that_a_start_imports(tmp_path: Path) -> None:
+    """`.ci/bytecode.py` ends it: what it forgets would be compiled anew at every start where nobody may write."""
+    cache = {"PYTHONPYCACHEPREFIX": str(tmp_path / "cache")}
+    script = [sys.executable, str(HOUSE / ".ci" / "bytecode.py")]
+    subprocess.run(script, env=environment(tmp_path, PYTHONPATH=str(HOUSE), **cache), check=True, timeout=120)
+    written = bytecode(tmp_path)
+    assert len(written) > 500
+    with started(tmp_path, **cache):
+        pass
+    assert bytecode(tmp_path) == written
+
+
+def bytecode(folder: Path) -> set[Path]:
+    """What was compiled of ourselves and of packages; the standard library has its own."""
+    ours = (*HOUSE.parts[1:], "gateway")
+    found = (path.relative_to(folder / "cache") for path in folder.glob("cache/**/*.pyc"))
+    return {path for path in found if "site-packages" in path.parts or path.parts[: len(ours)] == ours}
