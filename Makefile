@@ -17,6 +17,7 @@ ON_COMPILED := core wire proxy net server providers storage telemetry contracts 
 
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
+BYTECODE := $(VENV)/.bytecode-written
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-backends test-compiled compiled check format bench lock audit
@@ -24,10 +25,10 @@ DEVELOPMENT := $(VENV)/.development-installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME) ## a simulated provider, the gateway, 20 seconds of traffic and what it cost
+demo: $(RUNTIME) $(BYTECODE) ## a simulated provider, the gateway, 20 seconds of traffic and what it cost
 	@$(BIN)/python -m gateway demo $(ARGS)
 
-serve: $(RUNTIME) ## the gateway on 127.0.0.1:4000
+serve: $(RUNTIME) $(BYTECODE) ## the gateway on 127.0.0.1:4000
 	@$(BIN)/python -m gateway serve $(ARGS)
 
 test: $(DEVELOPMENT) ## every test that needs no large download
@@ -67,6 +68,9 @@ bench: $(DEVELOPMENT) ## calls per second on one core, with everything on
 audit: $(DEVELOPMENT) ## known vulnerabilities of what the lock names (asks the network)
 	@$(BIN)/python .ci/audit.py $(BIN)/pip-audit
 
+# pip leaves it out, and where PYTHONDONTWRITEBYTECODE is set Python would never write any: each start took a second more.
+WRITE_BYTECODE := env -u PYTHONDONTWRITEBYTECODE PYTHONPATH=. $(BIN)/python .ci/bytecode.py
+
 # Nothing younger than a week: a stolen release is mostly found within days. Pins that still fit stay as they are;
 # `make lock ARGS=--upgrade` moves them.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
@@ -90,7 +94,12 @@ $(DEVELOPMENT): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@echo "installing what the tests need into $(VENV), once"
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@ $(RUNTIME)
+	@$(WRITE_BYTECODE)
+	@touch $@ $(RUNTIME) $(BYTECODE)
+
+$(BYTECODE): $(shell find gateway -name '*.py') $(RUNTIME)
+	@$(WRITE_BYTECODE)
+	@touch $@
 
 $(MADE): $(DEVELOPMENT) hatch_build.py pyproject.toml $(shell find gateway migrations -name '*.py')
 	@echo "compiling the hot path, about two minutes"

@@ -23,8 +23,9 @@ def price_book(settings: Settings, providers: Mapping[str, Provider]) -> PriceBo
     Raises `Fault` (invalid) for a price that makes no sense, or that can hardly be meant where its true one is known.
     """
     known = load_price_map()
-    for name, why in known.refused.items():
-        logger.warning("the price map's entry %s cannot be used: %s", name, why)
+    for kind in {provider.kind for provider in providers.values()}:
+        for name, why in known.refused_of(kind).items():
+            logger.warning("the price map's entry %s cannot be used: %s", name, why)
     stated = file_prices(settings)
     for entry in stated:
         doubt = doubt_of(entry, _provider(entry, providers), known, KINDS)

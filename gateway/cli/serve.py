@@ -1,11 +1,16 @@
 """`tollkeeper serve`: both planes on one port, until a signal."""
 
+import gc
 import os
+import sys
+import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.frame import Config, make_data_folder, read_settings, tell
+from gateway.cli.frame import FAILED, Config, make_data_folder, read_settings, tell
+from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
     from socket import socket
@@ -30,16 +35,16 @@ def serve(
 
     The database is brought up to date before.
     """
+    _collect_seldom()
     settings = _placed(read_settings(config), host, port)
 
     from gateway.server.listener import listen
-    from gateway.storage.engine import upgrade
 
     listener = listen(settings.server.host, settings.server.port)
     with listener:
         settings = _placed(settings, None, listener.getsockname()[1])
         make_data_folder(settings)
-        upgrade(settings.database.url)
+        _bring_up_to_date(settings.database.url)
         if workers == 1:
             _serve(settings, listener)
         else:
@@ -58,6 +63,40 @@ def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settin
     return replace(settings, server=server)
 
 
+def _bring_up_to_date(url: str) -> None:
+    """Migrates, if there is anything to do, in a process of its own: it imports 10 MB that serving never needs.
+
+    Raises `Fault` (unavailable) if that process is killed.
+    """
+    from gateway.storage.engine import current, head, upgrade
+
+    if current(url) == head():
+        return
+    child = os.fork()  # no thread and no event loop are there yet, nor an open connection
+    if child == 0:
+        code = _exit_code_of(lambda: upgrade(url))
+        sys.stderr.flush()
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        message = f"signal {-code} ended the migration of the database"
+        raise Fault(Kind.UNAVAILABLE, message, hint="start again: it goes on where it was")
+    if code:
+        raise typer.Exit(code)
+
+
+def _exit_code_of(work: Callable[[], object]) -> int:
+    """Carries out what another process waits for; an error is told here, as nobody else can."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - this process ends here, whatever it was
+        code = tell(error) if isinstance(error, Exception) else FAILED
+        if code is None:
+            traceback.print_exception(error)
+        return FAILED if code is None else code
+    return 0
+
+
 def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None, line: "Line | None" = None) -> None:
     """`team` and `line`: those of a worker."""
     import asyncio
@@ -70,7 +109,6 @@ def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None,
 
 def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> int:
     """Several processes, each a gateway of its own, on one listener and one database; the exit code."""
-    import gc
     import logging
 
     from gateway.app import Team, check_room
@@ -96,7 +134,6 @@ def _serve_by_workers(count: int, settings: "Settings", listener: "socket") -> i
     if warning := too_many(settings.database.url, count):
         logging.getLogger(__name__).warning(warning)
     _import_what_serves()
-    gc.collect()
     gc.freeze()  # what the collector walks over is written to, and no longer shared
     return Workers(count, work, listener, lambda: _tell(settings, listener, count)).run()
 
@@ -119,20 +156,19 @@ async def _run(settings: "Settings", listener: "socket", team: "Team | None", li
     if line is not None:
         line.attend(lambda at_once: server.stop(at_once=at_once))
     await gateway.start()
-    _leave_start_up_alone()
+    gc.freeze()  # what start-up made stays: the collector need not walk it again
     try:
         await server.run_on(listener, lambda: _tell(settings, listener) if line is None else line.ready())
     finally:
         await gateway.stop()
 
 
-def _leave_start_up_alone() -> None:
-    """What start-up made stays: the collector need not walk it again, and calls make little that is circular."""
-    import gc
+def _collect_seldom() -> None:
+    """Calls make little that is circular, and start-up nothing: walking over it all finds next to nothing to collect.
 
-    gc.collect()
-    gc.freeze()
-    # Calls wait for the ledger by the hundred: walking them again and again would cost a tenth of all the time.
+    Calls wait for the ledger by the hundred, and would be walked again and again, for a tenth of all the time; as would
+    the modules while they are imported.
+    """
     gc.set_threshold(100_000, 50, 100)
 
 

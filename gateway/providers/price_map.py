@@ -1,6 +1,7 @@
 """litellm's bundled price map, read as data: prices by kind and the provider's own model name.
 
-litellm is never imported and the network never asked. Numbers go from their text to `Decimal`. What cannot be applied
+litellm is never imported and the network never asked. Which entries there are, and whose, is found out at once; what
+they say when somebody asks for prices of their kind. Numbers go from their text to `Decimal`. What cannot be applied
 exactly makes an entry unknown with its reason; an entry that is broken is refused and counted while the rest holds
 (known fault 22). What an entry says is the business of `price_entries`, how prices are applied that of `core.pricing`.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from gateway.core.errors import Fault, Kind
 from gateway.core.pricing import Price
 from gateway.providers.catalog import KINDS, KindFacts
+from gateway.providers.json_members import members
 from gateway.providers.off_peak import Broken
 from gateway.providers.price_entries import price_of
 
@@ -34,31 +36,71 @@ _SEARCHES = re.compile(r"(?:^|[^a-z])(?:search|online)(?:[^a-z]|$)|deep-research
 _REACHED = frozenset({"xai"})
 """Kinds whose dearer price begins with the number of tokens that a cliff names, not beyond it."""
 
-_OTHERS = object()
-"""Stands for an entry of a provider that is in no catalogue."""
 
-
-@dataclass(frozen=True, slots=True)
 class PriceMap:
-    """Implements `core.pricing.KindPrices`."""
+    """Implements `core.pricing.KindPrices`.
 
-    version: str
-    """`litellm 1.106.2 sha256:1a2b3c4d5e6f`: the package and the digest of the file."""
-    prices: Mapping[str, Mapping[str, Price]]
-    """By kind, then by model name."""
-    refused: Mapping[str, str]
-    """Keys of the map whose entry is broken, and why."""
-    sha256: str
-    """Of the file, hexadecimal."""
+    What it says of a kind is read when somebody first asks for that kind. A gateway has few of the dozen that are in
+    the map: the others would cost every start twice the time of finding them, and twice the memory of their text.
+    """
+
+    def __init__(self, version: str, sha256: str, texts: dict[str, dict[str, str]], nobodys: dict[str, str]) -> None:
+        """`texts`: entries as JSON, by kind and key. `nobodys`: keys of those that are of no provider, and why."""
+        self.version = version
+        """`litellm 1.106.2 sha256:1a2b3c4d5e6f`: the package and the digest of the file."""
+        self.sha256 = sha256
+        """Of the file, hexadecimal."""
+        self._kinds = tuple(texts)
+        self._texts = texts
+        self._read: dict[str, _OfKind] = {}
+        self._nobodys = nobodys
 
     def find(self, kind: str, model: str) -> Price | None:
         """The price of a kind's model; null if the map has none. A name is never shortened to find one."""
-        prices = self.prices.get(kind)
-        return prices.get(_as_listed(kind, model)) if prices else None
+        return self._of(kind).prices.get(_as_listed(kind, model))
 
     def models(self, kind: str) -> Collection[str]:
         """Model names of a kind, as its API takes them."""
-        return self.prices.get(kind, {}).keys()
+        return self._of(kind).prices.keys()
+
+    def refused_of(self, kind: str) -> Mapping[str, str]:
+        """Keys of a kind's entries that are broken, and why."""
+        return self._of(kind).refused
+
+    @property
+    def prices(self) -> Mapping[str, Mapping[str, Price]]:
+        """All of them, by kind, then by model name. Reads the whole map."""
+        return {kind: self._of(kind).prices for kind in self._kinds}
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Keys of the map whose entry is broken, and why. Reads the whole map."""
+        refused = dict(self._nobodys)
+        for kind in self._kinds:
+            refused.update(self._of(kind).refused)
+        return refused
+
+    def _of(self, kind: str) -> "_OfKind":
+        read = self._read.get(kind)
+        if read is not None:
+            return read
+        texts = self._texts.get(kind)
+        if texts is None:  # there is no such kind, or another thread has read it at this moment
+            return self._read.get(kind, _NOTHING)
+        read = self._read[kind] = _of_kind(kind, texts, self.version)
+        self._texts.pop(kind, None)
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class _OfKind:
+    """What a map says of one kind."""
+
+    prices: Mapping[str, Price]
+    refused: Mapping[str, str]
+
+
+_NOTHING = _OfKind({}, {})
 
 
 def load_price_map() -> PriceMap:
@@ -78,68 +120,71 @@ def load_price_map() -> PriceMap:
 def read_price_map(content: bytes, source: str) -> PriceMap:
     """A price map from its JSON; `source` names the package. Raises `Fault` (unavailable) if it is no map at all."""
     digest = hashlib.sha256(content).hexdigest()
-    version = f"{source} sha256:{digest[:12]}"
+    found: dict[str, tuple[str, str]] = {}
+    nobodys: dict[str, str] = {}
     try:
-        entries = json.loads(content, parse_float=Decimal, parse_constant=Decimal, object_hook=_drop_others)
-    except ValueError as error:
-        raise _unavailable(f"the price map of {source} is not JSON: {error}") from None
-    if not isinstance(entries, dict):
-        raise _unavailable(f"the price map of {source} is not an object")
-    reading = _Reading(version, digest)
-    for key, entry in entries.items():
-        if entry is not _OTHERS and key not in _RESERVED and not key.startswith(_SIZE_CLASS):
-            reading.take(key, entry)
-    return reading.done()
+        for key, entry, text in members(content.decode("utf-8-sig")):
+            found.pop(key, None)  # of two members with one name the last holds, as for all readers of JSON
+            nobodys.pop(key, None)
+            if key in _RESERVED or key.startswith(_SIZE_CLASS):
+                continue
+            why = _nobodys(entry)
+            if why is not None:
+                nobodys[key] = why
+            elif (facts := _KIND_OF_PROVIDER.get(entry["litellm_provider"])) and _can_be_asked_for(entry):
+                found[key] = facts.name, text
+    except (ValueError, RecursionError) as error:
+        raise _unavailable(f"the price map of {source} is not JSON as it should be: {error}") from None
+    texts: dict[str, dict[str, str]] = {facts.name: {} for facts in _KIND_OF_PROVIDER.values()}
+    for key, (kind, text) in found.items():
+        texts[kind][key] = text
+    return PriceMap(f"{source} sha256:{digest[:12]}", digest, texts, nobodys)
 
 
-class _Reading:
-    """What has been understood of a map so far."""
+def _nobodys(entry: object) -> str | None:
+    """Why nobody can say whose an entry is; null if it says so."""
+    if not isinstance(entry, dict):
+        return "is not an object"
+    return None if isinstance(entry.get("litellm_provider"), str) else "names no provider"
 
-    def __init__(self, version: str, digest: str) -> None:
-        self._version = version
-        self._digest = digest
-        self._prices: dict[str, dict[str, Price]] = {facts.name: {} for facts in _KIND_OF_PROVIDER.values()}
-        self._refused: dict[str, str] = {}
-        self._aliases: list[tuple[str, str, Price]] = []
 
-    def take(self, key: str, entry: object) -> None:
+def _can_be_asked_for(entry: Mapping[str, object]) -> bool:
+    mode = entry.get("mode")
+    return isinstance(mode, str) and mode in _MODES
+
+
+def _of_kind(kind: str, texts: Mapping[str, str], book: str) -> _OfKind:
+    facts = KINDS[kind]
+    prices: dict[str, Price] = {}
+    aliases: list[tuple[str, Price]] = []
+    refused: dict[str, str] = {}
+    for key, text in texts.items():
+        name = _name(facts, key)
         try:
-            self._add(key, entry)
+            entry = _exact(text)
+            price = _price(facts, name, entry, book)
         except Broken as broken:
-            self._refused[key] = str(broken)
-
-    def done(self) -> PriceMap:
-        for kind, alias, price in self._aliases:
-            self._prices[kind].setdefault(alias, price)  # an entry of its own goes before an alias
-        return PriceMap(self._version, self._prices, self._refused, self._digest)
-
-    def _add(self, key: str, entry: object) -> None:
-        if not isinstance(entry, dict):
-            raise Broken("is not an object")
-        provider, mode = entry.get("litellm_provider"), entry.get("mode")
-        if not isinstance(provider, str):
-            raise Broken("names no provider")
-        if not isinstance(mode, str) or mode not in _MODES:
-            return
-        facts = _KIND_OF_PROVIDER[provider]
-        known, name = self._prices[facts.name], _name(facts, key)
-        price = _price(facts, name, entry, self._version)
-        if known.get(name, price) != price:
-            price = Price(self._version, {}, unknown_because="the price map states two different prices of it")
-        known[name] = price
-        aliases = entry.get("aliases")
-        for alias in aliases if isinstance(aliases, list) else ():
-            self._aliases.append((facts.name, _name(facts, str(alias)), price))
+            refused[key] = str(broken)
+            continue
+        if prices.get(name, price) != price:
+            price = Price(book, {}, unknown_because="the price map states two different prices of it")
+        prices[name] = price
+        others = entry.get("aliases")
+        aliases += [(_name(facts, str(alias)), price) for alias in (others if isinstance(others, list) else ())]
+    for alias, price in aliases:
+        prices.setdefault(alias, price)  # an entry of its own goes before an alias
+    return _OfKind(prices, refused)
 
 
 _KIND_OF_PROVIDER = {provider: facts for facts in KINDS.values() for provider in facts.price_providers}
 
 
-def _drop_others(entry: dict[str, object]) -> object:
-    """Called for every JSON object as soon as it is read, so that the bulk of the map never gathers in memory."""
-    provider = entry.get("litellm_provider", _OTHERS)
-    if isinstance(provider, str) and provider not in _KIND_OF_PROVIDER:
-        return _OTHERS
+def _exact(text: str) -> dict[str, object]:
+    """An entry with its numbers as they are written. Raises `Broken`."""
+    try:
+        entry: dict[str, object] = json.loads(text, parse_float=Decimal, parse_constant=Decimal)
+    except ArithmeticError:
+        raise Broken("has a number beyond all bounds") from None
     return entry
 
 

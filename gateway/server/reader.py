@@ -98,7 +98,7 @@ class Reader:
             if not self.deaf:  # else it came after a request that said it was the last one
                 self._refuse(error)
         if self.incoming is None:
-            self._head_bytes += len(data)
+            self._head_bytes += min(len(data), SLICE)  # a longer piece is the rest of a body, and little behind it
             if self._head_bytes > MAX_HEAD + SLICE:
                 raise Refused(431, f"the request's head is longer than {MAX_HEAD} bytes")
         elif self.incoming.chunked:

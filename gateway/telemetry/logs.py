@@ -1,27 +1,27 @@
 """Structured logs on standard error: one line for each ended call, and what the program itself has to say.
 
-Owns the shape of a line, JSON or console. Prompts and answers never come this way: the record has none. Secrets are
-taken out of every text that somebody else wrote. Lines of other libraries are bridged in, so that they look the same.
+Owns what a line says. Prompts and answers never come this way: the record has none. Secrets are taken out of every text
+that somebody else wrote. We and our libraries log by the standard library; what does is bridged in and looks the same.
 """
 
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import orjson
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
 from gateway.core.calls import CallRecord, End
 from gateway.core.keys import Secret
 from gateway.core.money import usd_text
+from gateway.telemetry.console import Console
 from gateway.telemetry.lines import LineWriter
 from gateway.telemetry.scrub import Scrubber
 
-Render = Callable[[EventDict], bytes]
+Event: TypeAlias = dict[str, object]
+Render: TypeAlias = Callable[[Event], bytes]
 
 _ONE_LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
@@ -57,7 +57,7 @@ class _CallLine:
         last = attempts[-1] if attempts else None
         # Adding up attempts is worth its time only where there is more than one.
         metered = last if last is not None and len(attempts) == 1 else record
-        line: EventDict = {
+        line: Event = {
             "timestamp": self._stamp(record.ended_us or facts.started_us),
             "level": "warning" if record.end in _WORTH_A_LOOK else "info",
             "event": "call",
@@ -106,7 +106,6 @@ class Logs:
     def stop(self) -> None:
         """Write what is queued and give logging back as it was found."""
         _direct(*self._before)
-        structlog.reset_defaults()
         self._writer.stop()
 
 
@@ -121,26 +120,13 @@ def configure(format: str = "json", *, secrets: tuple[Secret, ...] = (), stream:
     """Set up logging for this process. `format`: json or console; `secrets` are blanked wherever they appear."""
     scrubber = Scrubber(secrets)
     target = stream or sys.stderr.buffer
-    render = as_json if format == "json" else _Console(colors=target.isatty())
+    render = as_json if format == "json" else Console(colors=target.isatty())
     line_of = _CallLine(render, scrubber)
     writer = LineWriter[CallRecord | bytes](target, lambda item: item if isinstance(item, bytes) else line_of(item))
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(),
-            _Clean(scrubber),
-            lambda _logger, _method, event: render(event),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: _Outlet(writer.write),
-        cache_logger_on_first_use=False,
-    )
     return Logs(render, writer, scrubber)
 
 
-def as_json(event: EventDict) -> bytes:
+def as_json(event: Event) -> bytes:
     """One JSON object and a newline. What JSON has no word for is told by its `str`."""
     try:
         return orjson.dumps(event, str, _ONE_LINE)
@@ -148,48 +134,8 @@ def as_json(event: EventDict) -> bytes:
         return json.dumps(event, default=str, skipkeys=True).encode() + b"\n"
 
 
-class _Console:
-    """Lines for a person at a terminal. Escapes what would move the cursor or forge another line."""
-
-    def __init__(self, *, colors: bool) -> None:
-        # The default formatter shows local variables: prompts and keys among them.
-        self._render = structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
-        )
-
-    def __call__(self, event: EventDict) -> bytes:
-        shown = {name: _printable(name, value) for name, value in event.items() if value is not None}
-        return f"{self._render(None, '', shown)}\n".encode("utf-8", "backslashreplace")
-
-
-def _printable(name: str, value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
-    text = str(value)
-    if name == "exception" or text.isprintable():
-        return text
-    return text.encode("unicode_escape").decode("ascii")
-
-
-class _Clean:
-    """The processor that takes secrets out of an event, whatever was passed to the logger."""
-
-    def __init__(self, scrubber: Scrubber) -> None:
-        self._scrubber = scrubber
-
-    def __call__(self, _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> EventDict:
-        return {name: self._scrubber.value(name, value) for name, value in event.items()}
-
-
-class _Outlet:
-    """What structlog takes for a logger: every level ends in the same queue."""
-
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self.debug = self.info = self.warning = self.error = self.critical = write
-
-
 class _Bridge(logging.Handler):
-    """Log records of other libraries, in our shape."""
+    """Log records of the standard library, in our shape. The traceback shows no local variables: prompts and keys."""
 
     def __init__(self, render: Render, write: Callable[[bytes], None], scrubber: Scrubber) -> None:
         super().__init__()
@@ -198,7 +144,7 @@ class _Bridge(logging.Handler):
         self._scrub = scrubber.text
 
     def emit(self, record: logging.LogRecord) -> None:
-        event: EventDict = {
+        event: Event = {
             "timestamp": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
             "event": self._scrub(record.getMessage()),

@@ -7,27 +7,27 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from gateway.telemetry.logs import as_json
+from gateway.telemetry.console import Console
+from gateway.telemetry.logs import Event, Render, as_json
 
 
 def log_without_threads(format: str) -> None:
     """Set up logging for this process. `format`: json or console."""
-    logging.root.handlers = [_Notices(as_one=format == "json")]
+    logging.root.handlers = [_Notices(as_json if format == "json" else Console(colors=sys.stderr.isatty()))]
     logging.root.setLevel(logging.WARNING)
     logging.getLogger("gateway").setLevel(logging.INFO)
 
 
 class _Notices(logging.Handler):
-    def __init__(self, *, as_one: bool) -> None:
+    def __init__(self, render: Render) -> None:
         super().__init__()
-        self._json = as_one
+        self._render = render
 
     def emit(self, record: logging.LogRecord) -> None:
         at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
-        event = {"timestamp": at, "level": level, "event": record.getMessage(), "logger": record.name}
-        line = as_json(event) if self._json else f"{at:%Y-%m-%dT%H:%M:%S.%fZ} [{level}] {event['event']}\n".encode()
+        event: Event = {"timestamp": at, "level": level, "event": record.getMessage(), "logger": record.name}
         try:
-            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.write(self._render(event))
             sys.stderr.buffer.flush()
         except OSError:
             return  # nobody reads it, and nothing here depends on that

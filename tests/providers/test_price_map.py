@@ -3,32 +3,23 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.core.errors import Fault, Kind
 from gateway.core.pricing import Conditions, Price, PriceBook, Step, Tariff, price_usage
 from gateway.core.routing import Provider, Target
 from gateway.core.usage import Usage
 from gateway.providers.catalog import KINDS
-from gateway.providers.price_map import PriceMap, load_price_map, read_price_map
-
-PLAIN = Conditions()
+from gateway.providers.price_map import PriceMap, load_price_map
+from tests.providers.price_maps import GOOD, bill, made
 
 
 @pytest.fixture(scope="module")
 def bundled() -> PriceMap:
     return load_price_map()
-
-
-def bill(prices: PriceMap, kind: str, model: str, usage: Usage, conditions: Conditions = PLAIN) -> int | None:
-    return price_usage(0, usage, prices.find(kind, model), conditions).cost_nano
 
 
 # Nano-dollars per token as the map of litellm 1.106.2 states them (2.5e-06 USD is 2500), times counts.
@@ -227,44 +218,6 @@ def test_loading_imports_no_litellm_and_is_quick() -> None:
 # --- maps of our own
 
 
-def made(**entries: Mapping[str, object] | object) -> PriceMap:
-    full = {
-        name: {"litellm_provider": "openai", "mode": "chat", **entry} if isinstance(entry, Mapping) else entry
-        for name, entry in entries.items()
-    }
-    return read_price_map(json.dumps(full).encode(), "test 1")
-
-
-GOOD = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
-
-
-@pytest.mark.parametrize(
-    ("entry", "why"),
-    [
-        ({"input_cost_per_token": -1e-6}, "input_cost_per_token is -0.000001"),
-        ({"input_cost_per_token": "1e-6"}, "input_cost_per_token is not a number"),
-        ({"input_cost_per_token": True}, "input_cost_per_token is not a number"),
-        ({"input_cost_per_token": float("nan")}, "input_cost_per_token is NaN"),
-        ({"output_cost_per_token": float("inf")}, "output_cost_per_token is Infinity"),
-        ({"output_cost_per_token": 2.5}, "outside"),
-        ({"output_cost_per_token": 1e-15}, "outside"),
-        ({"input_cost_per_request": 5000}, "outside"),
-        ({"input_cost_per_second": -1}, "input_cost_per_second is -1"),
-        ({"litellm_provider": None}, "names no provider"),
-        ("text", "is not an object"),
-        (None, "is not an object"),
-        ([], "is not an object"),
-    ],
-)
-def test_a_broken_entry_is_refused_and_counted_while_the_rest_holds(entry: object, why: str) -> None:
-    """Known faults 21 and 22: a broken or absurd entry is seen, and takes nothing else with it."""
-    prices = made(good=GOOD, bad={**GOOD, **entry} if isinstance(entry, dict) else entry)
-    assert list(prices.refused) == ["bad"]
-    assert why in prices.refused["bad"]
-    assert prices.find("openai", "bad") is None
-    assert bill(prices, "openai", "good", Usage(input=1, output=1)) == 3000
-
-
 @pytest.mark.parametrize(
     "meter",
     [
@@ -317,75 +270,6 @@ def test_the_grammar_of_suffixes() -> None:
         multipliers={"eu": Decimal("1.1")},
         search_billed=True,
     )
-
-
-def test_reserved_keys_are_no_models() -> None:
-    prices = read_price_map(
-        json.dumps(
-            {
-                "sample_spec": {"litellm_provider": "one of many", "input_cost_per_token": "text"},
-                "fallback_generalizations": {"rules": [{"pattern": "^gpt-"}]},
-                "elsewhere/model": {"litellm_provider": "elsewhere", "input_cost_per_token": -1},
-                "gpt-x": {"litellm_provider": "openai", "mode": "chat", **GOOD},
-                "gpt-img": {"litellm_provider": "openai", "mode": "image_generation", **GOOD},
-                "gpt-odd": {"litellm_provider": "openai", "mode": ["chat"], **GOOD},
-            }
-        ).encode(),
-        "test 1",
-    )
-    assert list(prices.models("openai")) == ["gpt-x"]
-    assert prices.refused == {}
-
-
-def test_aliases_stand_for_their_entry_unless_they_have_their_own() -> None:
-    prices = made(
-        one={**GOOD, "aliases": ["uno", "two", "openai/eins", 7]},
-        two={"input_cost_per_token": 5e-6},
-    )
-    assert bill(prices, "openai", "uno", Usage(input=1)) == 1000
-    assert bill(prices, "openai", "eins", Usage(input=1)) == 1000
-    assert bill(prices, "openai", "two", Usage(input=1)) == 5000
-
-
-def test_two_entries_of_one_model_that_disagree_are_unknown() -> None:
-    same = read_price_map(json.dumps({"m": _entry(1e-6), "openai/m": _entry(1e-6)}).encode(), "test 1")
-    assert bill(same, "openai", "m", Usage(input=1)) == 1000
-    other = read_price_map(json.dumps({"m": _entry(1e-6), "openai/m": _entry(2e-6)}).encode(), "test 1")
-    assert bill(other, "openai", "m", Usage(input=1)) is None
-
-
-def _entry(rate: float) -> dict[str, object]:
-    return {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": rate}
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"null", b"\xff\xfe{}", b'{"a": 1e}'])
-def test_what_is_no_map_is_an_error_and_not_an_empty_book(content: bytes) -> None:
-    """Known fault 22: no falling back to nothing without a word."""
-    with pytest.raises(Fault) as caught:
-        read_price_map(content, "test 1")
-    assert caught.value.kind is Kind.UNAVAILABLE
-
-
-def test_the_version_is_the_digest_of_the_content() -> None:
-    versions = {made(a=GOOD).version, made(b=GOOD).version, made(a=GOOD).version}
-    assert len(versions) == 2
-    assert all(version.startswith("test 1 sha256:") for version in versions)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-FIELDS = st.sampled_from(
-    ["input_cost_per_token", "output_cost_per_token_above_200k_tokens", "mode", "litellm_provider", "aliases", "x_cost"]
-)
-
-
-@given(st.dictionaries(st.text(max_size=8), JSON | st.dictionaries(FIELDS, JSON), max_size=4))
-def test_no_content_breaks_the_reader(entries: dict[str, object]) -> None:
-    prices = read_price_map(json.dumps({**entries, "good": _entry(1e-6)}).encode(), "test 1")
-    assert bill(prices, "openai", "good", Usage(input=1)) == 1000
 
 
 def test_the_book_over_the_map_prices_at_home_alone(bundled: PriceMap) -> None:

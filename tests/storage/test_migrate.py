@@ -1,11 +1,14 @@
 """The schema: made, brought up to date, compared, and told apart from what we do not know; on both databases."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.engine import current, differences, exists, head, steps, upgrade
@@ -70,6 +73,27 @@ def test_a_database_that_is_not_there_has_no_differences_to_tell(unmade: str) ->
     with pytest.raises(Fault) as refusal:
         differences(unmade)
     assert refusal.value.kind is Kind.NOT_FOUND
+
+
+def test_a_start_with_nothing_to_migrate_does_without_alembic(database_url: str) -> None:
+    """It would be a tenth of the memory and of the time."""
+    script = """
+import sys
+from gateway.storage.engine import upgrade
+upgrade(sys.argv[1])
+print("alembic" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", script, database_url], capture_output=True, text=True, timeout=60)
+    assert told.stdout == "False\n", told.stderr
+
+
+def test_files_are_named_as_alembic_knows_their_revisions(folder: Path) -> None:
+    """So that nobody needs Alembic to see which revisions there are, and in which order they follow one another."""
+    scripts = list(ScriptDirectory(str(folder)).walk_revisions())
+    named = [Path(script.path).name[: len(script.revision)] for script in reversed(scripts)]
+    assert named == [script.revision for script in reversed(scripts)] == sorted(named)
+    assert all(len(script.revision) == len("20261123_0630") for script in scripts)
+    assert set(named) == known_revisions() | {"29990101_0000", "29990102_0000"}
 
 
 # --- several revisions ------------------------------------------------------------------------------------------------

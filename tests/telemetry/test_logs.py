@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import structlog
 
 from gateway.core.calls import End
 from gateway.core.keys import Secret
 from gateway.telemetry.logs import Logs, configure
 from tests.fakes.records import ATTEMPT, COMPLETED, FACTS, REFUSED
 
+OURS = logging.getLogger("gateway.some.module")
 PROVIDER_KEY = "Zk93hQ0aX7-azure-style"
 Configure = Callable[[str], tuple[Logs, io.BytesIO]]
 
@@ -96,12 +96,12 @@ def test_no_secret_reaches_a_line(logging_as: Configure, format: str) -> None:
         attempt = replace(ATTEMPT, target=f"openai/{leak}")
         failed = replace(COMPLETED, facts=facts, attempts=(attempt,), end=End.FAILED, error=f"401: bad key {leak}")
         logs.calls.call_ended(failed)
-        structlog.get_logger().warning(f"asked with {leak}", headers={"Authorization": leak}, body=leak, tags=[leak])
+        OURS.warning("asked with %s", {"Authorization": leak})
         logging.getLogger("some.library").warning("request with %s", leak)
         try:
             raise ValueError(f"cannot use {leak}")
         except ValueError:
-            structlog.get_logger().exception("failed")
+            OURS.exception("failed")
             logging.getLogger("some.library").exception("failed")
     logs.stop()
     text = stream.getvalue().decode()
@@ -134,17 +134,26 @@ def test_a_console_line_cannot_be_forged(logging_as: Configure) -> None:
 
 def test_the_program_and_its_libraries_log_in_the_same_shape(logging_as: Configure) -> None:
     logs, stream = logging_as("json")
-    structlog.get_logger().info("started", port=4000, places={"b"})
+    OURS.info("started on %d", 4000)
+    OURS.debug("not worth a line")
     logging.getLogger("some.library").warning("slow: %s ms", 12)
     logging.getLogger("some.library").info("not worth a line")
-    logging.getLogger("gateway.jobs.ledger").info("replayed")
     logs.stop()
-    started, slow, replayed = lines(stream)
-    assert (started["event"], started["level"], started["port"], started["places"]) == ("started", "info", 4000, ["b"])
+    started, slow = lines(stream)
+    assert (started["event"], started["level"], started["logger"]) == ("started on 4000", "info", OURS.name)
     assert (slow["event"], slow["level"], slow["logger"]) == ("slow: 12 ms", "warning", "some.library")
-    assert (replayed["event"], replayed["level"]) == ("replayed", "info")
     assert started["timestamp"].endswith("Z")
     assert slow["timestamp"].endswith("Z")
+
+
+def test_a_console_tells_a_call_in_one_line_to_read(logging_as: Configure) -> None:
+    logs, stream = logging_as("console")
+    logs.calls.call_ended(COMPLETED)
+    logs.stop()
+    line = stream.getvalue().decode()
+    assert line.startswith(f"2026-10-31T08:00:00.262000Z [info] call id={FACTS.id} path=/v1/chat/completions key=ci ")
+    assert line.endswith(" cost_usd=0.001600000 overhead_ms=0.2 ttft_ms=151.2 duration_ms=262.0\n")
+    assert "error=" not in line, "what is not known is left out"
 
 
 def test_stopping_gives_logging_back_as_it_was(logging_as: Configure) -> None:
@@ -161,7 +170,7 @@ def test_a_traceback_shows_no_local_variables(logging_as: Configure) -> None:
     try:
         raise ValueError(str(len(prompt)))
     except ValueError:
-        structlog.get_logger().exception("failed")
+        OURS.exception("failed")
     logs.stop()
     text = stream.getvalue().decode()
     assert "ValueError: 19" in text

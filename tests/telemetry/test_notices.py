@@ -29,4 +29,4 @@ def test_a_line_looks_like_all_other_lines(format: str) -> None:
         )
         assert said["timestamp"].endswith("Z")
     else:
-        assert line.endswith("[info] worker 1 is back")
+        assert line.endswith("Z [info] worker 1 is back logger=gateway.server.workers")
