@@ -95,7 +95,7 @@ def load(out: Measured, stage: Stage, job: Loop | Pairs, what: str | None = None
     return Loaded(seen[0], seen[1] if len(seen) > 1 else None, used)
 
 
-def warm_up(out: Measured, stage: Stage, seconds: float = 1.0) -> None:
+def warm_up(out: Measured, stage: Stage, seconds: float) -> None:
     """The code, the connections, the ledger's first transaction; calls and streams."""
     for stream in (False, True):
         load(out, stage, Loop(stage.door, CLIENTS // 4, stream=stream, seconds=seconds / 2))

@@ -14,7 +14,7 @@ from benchmarks.stage import Stage, set_up
 def run(setting: Setting) -> Measured:
     out = Measured()
     with set_up(setting.cores, setting.command) as stage:
-        warm_up(out, stage)
+        warm_up(out, stage, min(1.0, setting.seconds))
         bursts = []
         for _ in range(setting.count):
             caught_up(stage.place)

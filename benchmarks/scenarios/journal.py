@@ -26,7 +26,7 @@ def run(setting: Setting) -> Measured:
     out = Measured()
     with set_up(setting.cores, setting.command) as stage:
         place = stage.place
-        warm_up(out, stage)
+        warm_up(out, stage, min(1.0, setting.seconds))
         caught_up(place)
         with _locked(place.ledger):
             before = place.rows()

@@ -29,7 +29,7 @@ def run(setting: Setting) -> Measured:
     out = Measured()
     seconds = setting.seconds
     with set_up(setting.cores, setting.command, Options(keep=KEEP)) as stage:
-        warm_up(out, stage)
+        warm_up(out, stage, min(1.0, setting.seconds))
         out.figures += added_latency(out, stage, seconds * 0.1)
         out.figures += added_ttft(out, stage, seconds * 0.1)
         out.figures += added_latency(out, stage, seconds * 0.25, REST)

@@ -13,7 +13,7 @@ from benchmarks.stage import Stage, set_up
 def run(setting: Setting) -> Measured:
     out = Measured()
     with set_up(setting.cores, setting.command) as stage:
-        warm_up(out, stage)
+        warm_up(out, stage, min(1.0, setting.seconds))
         loaded = load(out, stage, Loop(stage.door, STREAMS, stream=True, seconds=setting.seconds), "streams")
         note_bound(out, loaded, "events/s")
         out.figures += [
@@ -22,7 +22,9 @@ def run(setting: Setting) -> Measured:
             Figure("streams_per_s", "  streams", loaded.per_second, "/s"),
             Figure("ttft_p50_ms", "  time to first word, p50", p50(loaded.seen.first_word), "ms"),
             Figure("ttft_p99_ms", "  time to first word, p99", p99(loaded.seen.first_word), "ms"),
-            Figure("direct_per_s", "events past the gateway: all that the load can do", _direct(out, stage), "/s"),
+            Figure(
+                "direct_per_s", "events past the gateway: all that the load can do", _direct(out, stage, setting), "/s"
+            ),
             *books(out, stage.place),
         ]
     return out
@@ -32,8 +34,10 @@ def _events(streams: float | None) -> float | None:
     return None if streams is None else streams * WORDS
 
 
-def _direct(out: Measured, stage: Stage) -> float | None:
-    with client(Loop(stage.direct, STREAMS, stream=True, seconds=1), stage.cores.client) as asking:
+def _direct(out: Measured, stage: Stage, setting: Setting) -> float | None:
+    with client(
+        Loop(stage.direct, STREAMS, stream=True, seconds=min(1.0, setting.seconds)), stage.cores.client
+    ) as asking:
         seen = asking.seen()
     judge(out, seen)
     return _events(seen[0].answers / seen[0].seconds)

@@ -35,7 +35,7 @@ def run(setting: Setting) -> Measured:
     out = Measured()
     with set_up(setting.cores, setting.command) as stage:
         place = stage.place
-        warm_up(out, stage)
+        warm_up(out, stage, min(1.0, setting.seconds))
         caught_up(place)
         meter = Meter(stage)
         with client(Loop(stage.door, CLIENTS, seconds=setting.seconds, pace=PACE), stage.cores.client) as asking:
