@@ -1,13 +1,13 @@
 """What all scenarios do: ask for a while, see what the gateway used for it, and compare rows with calls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
 from benchmarks.client import client
 from benchmarks.load import Loop, Pairs, Seen, Times
 from benchmarks.machine import core_busy_seconds
-from benchmarks.report import Figure
+from benchmarks.report import Figure, number
 from benchmarks.stage import Place, Stage
 from benchmarks.usage import cpu_seconds
 
@@ -144,6 +144,14 @@ def books(out: Measured, place: Place) -> Iterator[Figure]:
         out.wrong.append(f"the ledger has {rows} rows for {calls} calls at the upstream")
     yield Figure("rows", "rows in the ledger", rows, "")
     yield Figure("calls", "calls at the upstream", calls, "")
+
+
+def course(what: str, samples: Sequence[tuple[float, float]]) -> list[str]:
+    """A note of what was sampled at every tenth of the way; none of a few samples."""
+    if len(samples) < 10:
+        return []
+    tenths = [samples[round(part * (len(samples) - 1) / 10)] for part in range(11)]
+    return [f"{what}: " + ", ".join(f"{number(value)} at {number(place)}" for place, value in tenths)]
 
 
 def p50(times: Times | None) -> float | None:

@@ -6,8 +6,8 @@ from statistics import linear_regression
 from benchmarks.aims import FLAT_MB, IDLE_MB, MILLION_MB
 from benchmarks.client import client
 from benchmarks.load import Loop
-from benchmarks.measure import CLIENTS, Measured, Meter, books, caught_up, judge
-from benchmarks.report import Figure, number
+from benchmarks.measure import CLIENTS, Measured, Meter, books, caught_up, course, judge
+from benchmarks.report import Figure
 from benchmarks.setting import Scenario, Setting
 from benchmarks.stage import Stage, set_up
 from benchmarks.usage import peak_mb, resident_mb
@@ -41,7 +41,7 @@ def run(setting: Setting) -> Measured:
             Figure("cpu_us_per_call", "  CPU of the gateway per call, until the last row", used.cpu_us, "µs"),
             *books(out, stage.place),
         ]
-        out.notes += _course(samples)
+        out.notes += course("memory in MB, by calls", samples)
     return out
 
 
@@ -59,14 +59,6 @@ def _growth(samples: list[tuple[int, float]], count: int) -> Iterator[Figure]:
     if len(set(calls)) > 1:
         grown = linear_regression(calls, [memory for _, memory in half]).slope * count / 2
     yield Figure("growth_mb", f"growth over the last {count // 2:,}", grown, "MB", FLAT_MB)
-
-
-def _course(samples: list[tuple[int, float]]) -> Iterator[str]:
-    """Memory at every tenth of the way."""
-    if len(samples) >= 10:
-        tenths = [samples[round(part * (len(samples) - 1) / 10)] for part in range(11)]
-        told = ", ".join(f"{number(memory)} at {calls:,}" for calls, memory in tenths)
-        yield f"memory in MB on the way, by calls: {told}"
 
 
 SCENARIO = Scenario("million", "Memory after many calls, and its growth", run, count=1_000_000, counted="calls")

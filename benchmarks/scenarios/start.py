@@ -13,6 +13,7 @@ from benchmarks.processes import environment
 from benchmarks.report import Figure
 from benchmarks.setting import Scenario, Setting
 from benchmarks.stage import made_ready, served
+from benchmarks.usage import cpu_seconds
 
 CALLS = 2_000
 """In the database that is there already."""
@@ -25,15 +26,18 @@ def run(setting: Setting) -> Measured:
             first = stage.first_answer_s
             load(out, stage, Loop(stage.door, 16, calls=CALLS))
             caught_up(place)
-        starts = []
+        starts, costs = [], []
         for _ in range(setting.count):
             with served(place) as stage:
                 starts.append(stage.first_answer_s)
+                costs.append(cpu_seconds(stage.pid))
         helps = [_help(setting) for _ in range(setting.count)]
+        known = [cost for cost in costs if cost is not None]
         out.figures += [
             Figure("first_answer_s", f"start to first answer, median of {setting.count}", median(starts), "s", START_S),
             Figure("first_answer_least_s", "  the fastest", min(starts), "s"),
             Figure("first_answer_most_s", "  the slowest", max(starts), "s"),
+            Figure("cpu_s", "  CPU of it, median", median(known) if known else None, "s"),
             Figure("first_answer_empty_s", "  on an empty folder, with the making of a database", first, "s"),
             Figure("help_s", f"tollkeeper --help, median of {setting.count}", median(helps), "s", HELP_S),
             *books(out, place),

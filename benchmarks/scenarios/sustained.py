@@ -12,7 +12,7 @@ from time import monotonic
 from benchmarks.aims import CPU_CALL_US, GROWING, SUSTAINED_PER_S
 from benchmarks.client import Client, client
 from benchmarks.load import Loop
-from benchmarks.measure import CLIENTS, Measured, Meter, books, caught_up, judge, note_others, p50, p99, warm_up
+from benchmarks.measure import CLIENTS, Measured, Meter, books, caught_up, course, judge, note_others, p50, p99, warm_up
 from benchmarks.report import Aim, Figure
 from benchmarks.setting import Scenario, Setting
 from benchmarks.stage import Place, set_up
@@ -56,6 +56,7 @@ def run(setting: Setting) -> Measured:
             Figure("rss_mb", "memory after it", resident_mb(stage.pid), "MB"),
             *books(out, place),
         ]
+        out.notes += course("calls not in the ledger yet, by seconds", [(one.at, one.waiting) for one in samples])
     return out
 
 
