@@ -1,15 +1,15 @@
-"""This machine: which core does what, what a tree of processes has used of it, and how it is called.
-
-Where there is no `/proc` (macOS) a figure is None: unknown, never 0.
-"""
+"""This machine: which core does what, how many files a process may open, and how it is called."""
 
 import contextlib
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.failed import Failed
 
 PROC = Path("/proc")
 
@@ -55,50 +55,30 @@ def on_core(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process and all its descendants so far; steps of a clock tick, mostly 10 ms."""
-    ticks = [used for each in _tree(pid) if (used := _ticks(each)) is not None]
-    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else None
-
-
-def resident_mib(pid: int) -> float | None:
-    """Memory of a process and all its descendants; what they share counts for each."""
-    sizes = [size for each in _tree(pid) if (size := _resident_kib(each)) is not None]
-    return sum(sizes) / 1024 if sizes else None
-
-
-def _tree(pid: int) -> list[int]:
-    parents = {int(each.name): _parent(each) for each in PROC.glob("[0-9]*")}
-    found = [pid]
-    for one in found:  # grows while it is walked
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def _fields(process: Path) -> list[str]:
-    """Of `stat`, behind the name, which may hold anything; none if the process is gone."""
+def core_busy_seconds(core: int | None) -> float | None:
+    """How long that core has been doing anything so far, for whomever: us, others, the host."""
     try:
-        return (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _parent(process: Path) -> int | None:
-    fields = _fields(process)
-    return int(fields[1]) if fields else None
-
-
-def _ticks(pid: int) -> int | None:
-    fields = _fields(PROC / str(pid))
-    return int(fields[11]) + int(fields[12]) if fields else None
-
-
-def _resident_kib(pid: int) -> int | None:
-    try:
-        status = (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
+        lines = (PROC / "stat").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
+    for line in lines:
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, interrupts, soft, stolen = map(int, ticks[:8])
+            return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
+def allow_files(count: int) -> None:
+    """Lets this process, and what it starts, have so many files open each. Raises `Failed` if it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise Failed(
+            f"a process may have {hard:,} files open here (ulimit -Hn) and this takes {count:,}: "
+            "raise the hard limit, or ask for less with --count"
+        )
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 def described() -> str:

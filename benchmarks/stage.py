@@ -1,123 +1,168 @@
-"""The processes of a measurement: the upstream, the gateway as people run it, and one load client after another.
+"""The parts of a measurement: the upstream, the gateway as people run it, and what may be asked of them.
 
 All on loopback, on ports that are free, with a data folder that goes when they do.
 """
 
 import contextlib
 import json
-import os
 import re
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
-from typing import IO
 
-from benchmarks.load import PATIENCE, Door, Job, Seen, job_text, read_seen
+from benchmarks.failed import Failed
+from benchmarks.load import PATIENCE, Door
 from benchmarks.machine import Cores, on_core
-from benchmarks.shape import MARK, question
-from benchmarks.upstream import COUNTS, DIRECT, GATEWAY
+from benchmarks.processes import KEY, end, start, start_module
+from benchmarks.shape import ALIASES, MARK, MODEL, question
+from benchmarks.upstream import COUNTS, DIRECT, FINISH, GATEWAY, Counts, Options
 
-HOUSE = Path(__file__).resolve().parents[1]
-KEY = "tk-bench-00000000000000000000000000000000"  # of a gateway that lives for seconds
 START = 60.0
 """Seconds that a start may take on a busy machine; it is about one on an idle one."""
-STOP = 30.0
-
 SETTINGS = """\
 server: {{keys: required, data: "{data}"}}
 database: {{url: "sqlite+aiosqlite:///{data}/ledger.sqlite3", journal: "{data}/journal"}}
 providers:
   openai: {{base_url: "http://127.0.0.1:{port}/v1", api_key: env:BENCH_UPSTREAM_KEY}}
+models: {{{aliases}}}
 prices:
   openai/*: {{like: openai}}
 keys:
   bench: {{secret: env:BENCH_KEY, team: bench}}
 """
-_KEPT = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "TMPDIR", "PYTHONPATH")
-
-
-class Failed(Exception):
-    """Nothing can be measured, and why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A gateway that runs, its upstream, and what may be asked of them."""
+class Place:
+    """An upstream that runs, and a data folder for gateways that ask it."""
 
     data: Path
-    upstream_port: int
-    gateway_port: int
-    gateway: "subprocess.Popen[bytes]"
-    first_answer_s: float
-    """From the start of its process to its first good answer."""
+    port: int
+    """The upstream's."""
+    command: str
     cores: Cores
 
     @property
-    def door(self) -> Door:
-        return Door(self.gateway_port, GATEWAY, KEY)
+    def config(self) -> Path:
+        return self.data / "tollkeeper.yaml"
+
+    @property
+    def ledger(self) -> Path:
+        return self.data / "ledger.sqlite3"
 
     @property
     def direct(self) -> Door:
         """The upstream itself, past the gateway."""
-        return Door(self.upstream_port, DIRECT)
+        return Door(self.port, DIRECT)
 
-    def load(self, job: Job) -> tuple[Seen, Seen | None]:
-        """Raises `Failed` if the client could not do its work at all."""
-        with on_core(self.cores.client):
-            client = _python("-m", "benchmarks.load", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            told, _ = client.communicate(job_text(job).encode(), timeout=job.seconds + PATIENCE * 2)
-        finally:
-            _end(client)
-        if client.returncode != 0:
-            raise Failed("the load client failed; what it said is above")
-        return read_seen(told.decode())
+    def counts(self) -> Counts:
+        """What the upstream has had."""
+        return Counts(**json.loads(_ask(self.port, COUNTS)))
 
-    def calls(self) -> int:
-        """Calls that the upstream has had from the gateway."""
-        count: int = json.loads(_ask(self.upstream_port, COUNTS))[GATEWAY]
-        return count
+    def finish(self) -> None:
+        """Ends the slow streams."""
+        _ask(self.port, FINISH)
 
     def rows(self) -> int:
-        """Rows in the ledger."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.data}/ledger.sqlite3?mode=ro", uri=True)) as ledger:
-            count: int = ledger.execute("select count(*) from calls").fetchone()[0]
-        return count
+        """In the ledger, counted one by one."""
+        return self._number("select count(*) from calls")
+
+    def shipped(self) -> int:
+        """The same as a guess that costs nothing: the number of the last one."""
+        return self._number("select coalesce(max(seq), 0) from calls")
+
+    def journal_bytes(self) -> int:
+        """On disk, reservations included."""
+        sizes = 0
+        for path in (self.data / "journal").rglob("*"):
+            with contextlib.suppress(OSError):  # a segment that has just been shipped
+                sizes += path.stat().st_size
+        return sizes
+
+    def _number(self, query: str) -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as ledger:
+            number: int = ledger.execute(query).fetchone()[0]
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A gateway that runs in its place."""
+
+    place: Place
+    port: int
+    """The gateway's."""
+    pid: int
+    first_answer_s: float
+    """From the start of its process to its first good answer."""
+
+    @property
+    def door(self) -> Door:
+        return Door(self.port, GATEWAY, KEY)
+
+    @property
+    def direct(self) -> Door:
+        return self.place.direct
+
+    @property
+    def cores(self) -> Cores:
+        return self.place.cores
 
 
 @contextlib.contextmanager
-def set_up(cores: Cores) -> Iterator[Stage]:
+def set_up(cores: Cores, command: str, options: Options | None = None) -> Iterator[Stage]:
     """Raises `Failed` if the gateway does not come up."""
-    with TemporaryDirectory(prefix="tollkeeper-bench-") as folder, upstream(cores.upstream) as port:
-        data = Path(folder)
-        config = data / "tollkeeper.yaml"
-        config.write_text(SETTINGS.format(data=data, port=port), encoding="utf-8")
-        begun = perf_counter()
-        with (data / "log").open("wb") as log, (data / "out").open("wb") as out, on_core(cores.gateway):
-            gateway = _python("-m", "gateway", "serve", "--config", str(config), "--port", "0", stdout=out, stderr=log)
-        try:
-            gateway_port = _first_answer(data, gateway, begun + START)
-            yield Stage(data, port, gateway_port, gateway, perf_counter() - begun, cores)
-        finally:
-            _end(gateway)
+    with made_ready(cores, command, options) as place, served(place) as stage:
+        yield stage
 
 
 @contextlib.contextmanager
-def upstream(core: int | None) -> Iterator[int]:
+def made_ready(cores: Cores, command: str, options: Options | None = None) -> Iterator[Place]:
+    """All but the gateway."""
+    with TemporaryDirectory(prefix="tollkeeper-bench-") as folder, upstream(cores.upstream, options) as port:
+        place = Place(Path(folder), port, command, cores)
+        place.config.write_text(settings_text(place.data, port), encoding="utf-8")
+        yield place
+
+
+def settings_text(data: Path, port: int) -> str:
+    """Keys required, prices, journal and ledger: everything on."""
+    aliases = ", ".join(f"{alias}: {{targets: [openai/{MODEL}]}}" for alias in ALIASES)
+    return SETTINGS.format(data=data, port=port, aliases=aliases)
+
+
+@contextlib.contextmanager
+def upstream(core: int | None, options: Options | None = None) -> Iterator[int]:
     """Its port, while the block runs."""
     with on_core(core):
-        program = _python("-m", "benchmarks.upstream", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        program = start_module("benchmarks.upstream", json.dumps(asdict(options or Options())))
     try:
         assert program.stdout is not None
         yield int(program.stdout.readline())
     finally:
-        _end(program)
+        end(program)
+
+
+@contextlib.contextmanager
+def served(place: Place) -> Iterator[Stage]:
+    """A gateway, while the block runs. Raises `Failed` if it does not come up."""
+    begun = perf_counter()
+    with (place.data / "log").open("wb") as log, (place.data / "out").open("wb") as out, on_core(place.cores.gateway):
+        command = [place.command, "serve", "--config", str(place.config), "--port", "0"]
+        try:
+            gateway = start(command, place.data, stdout=out, stderr=log)
+        except OSError as error:
+            raise Failed(f"{place.command} cannot be started: {error.strerror}; see --command") from error
+    try:
+        port = _first_answer(place.data, gateway, begun + START)
+        yield Stage(place, port, gateway.pid, perf_counter() - begun)
+    finally:
+        end(gateway)
 
 
 def _first_answer(data: Path, gateway: "subprocess.Popen[bytes]", deadline: float) -> int:
@@ -134,7 +179,7 @@ def _first_answer(data: Path, gateway: "subprocess.Popen[bytes]", deadline: floa
                 if MARK in answer:
                     return int(told[1])
                 raise Failed(f"the gateway's first answer was {answer[:500]!r}")
-        sleep(0.005)
+        sleep(0.002)
     log = (data / "log").read_text(encoding="utf-8")
     raise Failed(f"the gateway did not come up ({why}); the end of its log:\n{log[-2000:]}")
 
@@ -144,31 +189,3 @@ def _ask(port: int, path: str, body: bytes | None = None) -> bytes:
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
         line.request("POST" if body else "GET", path, body, headers)
         return line.getresponse().read()
-
-
-def environment() -> dict[str, str]:
-    """Nothing of this machine's own settings: no proxy, no other gateway's variables."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, "BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": "sk-stand-in", "PYTHONUNBUFFERED": "1"}
-
-
-def _python(
-    *args: str, stdin: int = subprocess.DEVNULL, stdout: int | IO[bytes], stderr: IO[bytes] | None = None
-) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, *args]
-    return subprocess.Popen(  # noqa: S603  our own interpreter and modules
-        command, env=environment(), cwd=HOUSE, stdin=stdin, stdout=stdout, stderr=stderr
-    )
-
-
-def _end(program: "subprocess.Popen[bytes]") -> None:
-    if program.poll() is None:
-        program.terminate()
-        try:
-            program.wait(STOP)
-        except subprocess.TimeoutExpired:
-            program.kill()
-    program.wait()
-    for stream in (program.stdin, program.stdout):
-        if stream is not None:
-            stream.close()

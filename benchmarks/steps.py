@@ -17,8 +17,9 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.shape import MODEL, events, question, whole_answer
-from benchmarks.stage import KEY, SETTINGS, environment
+from benchmarks.processes import KEY, environment
+from benchmarks.shape import ALIASES, events, question, whole_answer
+from benchmarks.stage import settings_text
 from gateway.app import Gateway, build
 from gateway.core.routing import Retries, Target
 from gateway.ports import Headers, UpstreamRequest
@@ -42,10 +43,6 @@ MOST = 4000
 """Calls of a kind: what is timed here is written to the ledger before the process ends."""
 _PAUSE = 100
 """Calls after which the jobs behind the gateway get a turn, outside the timed stretches."""
-
-
-_ALIAS = f"models: {{{MODEL}: {{targets: [openai/{MODEL}]}}}}\n"
-"""Nobody listens at the provider's address, so its list of models is not asked for."""
 
 
 class _Ready:
@@ -183,7 +180,7 @@ def _not_rejected(reason: str, peer: str | None) -> None:
 
 async def _time(bench: _Bench, *, stream: bool, seconds: float) -> dict[str, float]:
     """Median microseconds of each step, and of a whole call through the data plane, over at most `MOST` calls."""
-    body = question(stream=stream)
+    body = question(stream=stream, model=ALIASES[0])  # nobody listens, so no list of models names any other
     for _ in range(_PAUSE):  # warm the code
         await bench.steps(body)
     steps: list[list[int]] = []
@@ -200,7 +197,7 @@ async def _time(bench: _Bench, *, stream: bool, seconds: float) -> dict[str, flo
 
 async def _profile(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
     config = folder / "tollkeeper.yaml"
-    config.write_text(SETTINGS.format(data=folder, port=1) + _ALIAS, encoding="utf-8")
+    config.write_text(settings_text(folder, 1), encoding="utf-8")
     settings = load(config, environment())
     await asyncio.to_thread(upgrade, settings.database.url)
     gateway = build(settings, environment())

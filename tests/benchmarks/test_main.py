@@ -1,4 +1,4 @@
-"""The benchmark runs, counts what it asked for, and fails rather than tell figures of calls that went wrong."""
+"""The command of the benchmarks: what it lists, refuses, prints and saves, and that it fails with the measurement."""
 
 import json
 import subprocess
@@ -6,12 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import uvloop
 
-from benchmarks.load import Door, Job, drive
-from benchmarks.report import Figure, Report
-from benchmarks.stage import upstream
-from benchmarks.upstream import DIRECT, MODELS
+from benchmarks.scenarios import ALL, DEFAULT, SCENARIOS
 
 HOUSE = Path(__file__).parents[2]
 
@@ -20,12 +16,11 @@ FIGURES = (
     "CPU of the gateway per call",
     "streams, 32 at once",
     "CPU of the gateway per stream",
-    "added latency, 1 client, p50",
-    "added latency, 1 client, p99",
-    "added time to first word, 1 stream, p50",
+    "added latency, p50",
+    "added time to first word, p50",
     "memory before the first load",
     "memory after the last",
-    "start to first answer",
+    "start to first answer, on an empty folder",
 )
 
 
@@ -35,7 +30,7 @@ def bench(*args: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_every_call_of_the_load_has_its_row_and_the_table_names_every_figure() -> None:
+def test_without_a_name_every_call_has_its_row_and_the_table_names_every_figure() -> None:
     done = bench("--seconds", "0.6")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines() if line.startswith("| ")]
@@ -44,53 +39,57 @@ def test_every_call_of_the_load_has_its_row_and_the_table_names_every_figure() -
     assert values["rows in the ledger"] == values["calls at the upstream"]
     for title in FIGURES:
         assert any(character.isdigit() for character in values[title]), title
+    verdicts = {cells[1]: cells[5] for cells in lines if cells[4]}
+    assert verdicts["CPU of the gateway per call"] in ("yes", "no")
 
 
-def test_the_profile_tells_every_step_of_both_kinds() -> None:
-    done = bench("--profile", "--json", "--seconds", "0.1")
+def test_several_scenarios_in_one_run_as_json() -> None:
+    done = bench("profile", "start", "--json", "--seconds", "0.1", "--count", "1")
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)["figures"]
+    told = json.loads(done.stdout)
+    assert "tollkeeper" in told["machine"]
+    assert list(told["scenarios"]) == ["profile", "start"]
+    profile = told["scenarios"]["profile"]["figures"]
     steps = ("authenticate", "hold", "admit", "route", "forward", "relay_and_settle", "all_of_it")
     for key in (f"{kind}.{step}" for kind in ("plain", "streamed") for step in steps):
-        assert figures[key] > 0, key
+        assert profile[key] > 0, key
+    start = told["scenarios"]["start"]
+    assert start["figures"]["first_answer_s"] > start["figures"]["help_s"] > 0
+    assert start["aims"]["first_answer_s"]["at_most"] == 0.8
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_the_upstream_answers_whole_and_the_client_sees_it(stream: bool) -> None:
-    with upstream(None) as port:
-        seen, beside = uvloop.run(drive(Job(Door(port, DIRECT), stream=stream, connections=2, seconds=0.05)))
-    assert seen.answers > 2
-    assert seen.bad == 0
-    assert seen.whole is not None
-    assert seen.whole.p50 <= seen.whole.p99
-    assert (seen.first_word is not None) == stream
-    assert beside is None
+def test_the_list_names_every_scenario_with_what_may_be_set() -> None:
+    done = bench("--list")
+    assert done.returncode == 0
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert list(lines) == [*SCENARIOS]
+    assert "--count 5000 streams" in lines["streams5000"]
+    assert "--seconds 60" in lines["sustained"]
+    assert [DEFAULT, *ALL] == [*SCENARIOS.values()]
 
 
-@pytest.mark.parametrize("path", [MODELS, "/nowhere"])
-def test_an_answer_that_is_not_whole_is_counted_as_bad(path: str) -> None:
-    with upstream(None) as port:
-        job = Job(Door(port, path), stream=False, connections=1, seconds=0.01, beside=Door(port, DIRECT))
-        seen, beside = uvloop.run(drive(job))
-    assert seen.answers == 0
-    assert seen.bad > 0
-    assert seen.why is not None
-    assert seen.why.startswith(("200", "404"))
-    assert beside is not None
-    assert beside.answers == seen.bad
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["--seconds", "0"], "more than 0"),
+        (["--seconds", "x"], "--seconds"),
+        (["--save", "../up"], "letters"),
+        (["--count", "0", "start"], "1 to"),
+        (["nonsense"], "'nonsense'"),
+        (["--count", "3"], "--count means nothing"),
+        (["million", "--seconds", "3"], "--seconds means nothing"),
+        (["--command", "no/such/command"], "no/such/command"),
+    ],
+)
+def test_wrong_use_is_refused(args: list[str], why: str) -> None:
+    done = bench(*args)
+    assert done.returncode == 2
+    assert why in done.stderr
 
 
-def test_what_is_unknown_is_a_dash_and_what_is_wrong_is_said() -> None:
-    figures = [Figure("a", "one", None, "MiB"), Figure("b", "two", 1234.4, "/s"), Figure("c", "three", 0.5, "ms")]
-    report = Report("a bench", "a machine", figures, wrong=["the ledger has 1 rows for 2 calls"])
-    table = report.table()
-    assert "| one   |     – | MiB |" in table
-    assert "| two   | 1,234 | /s  |" in table
-    assert "| three | 0.500 | ms  |" in table
-    assert "WRONG: the ledger has 1 rows for 2 calls" in table
-    assert json.loads(report.json())["figures"] == {"a": None, "b": 1234.4, "c": 0.5}
-
-
-@pytest.mark.parametrize("args", [["--seconds", "0"], ["--seconds", "x"], ["--save", "../up"]])
-def test_wrong_use_is_refused(args: list[str]) -> None:
-    assert bench(*args).returncode == 2
+def test_a_command_that_is_no_gateway_is_a_failure_and_no_figure() -> None:
+    done = bench("burst", "--command", "true", "--json")
+    assert done.returncode == 1
+    burst = json.loads(done.stdout)["scenarios"]["burst"]
+    assert burst["figures"] == {}
+    assert "the gateway did not come up" in burst["wrong"][0]
