@@ -132,6 +132,19 @@ async def test_a_body_may_come_in_any_number_of_small_chunks() -> None:
 
 
 @pytest.mark.anyio
+async def test_the_end_of_a_large_body_is_no_part_of_a_head() -> None:
+    talk = Talk()
+    body = b"x" * (3 * MAX_HEAD)
+    await talk.says(head(f"POST / HTTP/1.1|host: a|content-length: {len(body)}"))
+    await talk.says(body)
+    await talk.says(NEXT)
+    await talk.rest()
+    assert talk.statuses() == [200, 200]
+    assert [len(taken.body) for taken in talk.recorder.taken] == [len(body), 0]
+    await talk.ends()
+
+
+@pytest.mark.anyio
 async def test_a_thousand_requests_at_once_are_read_a_few_at_a_time() -> None:
     """A read of 100 kB may hold thousands of them, each of which would take a kilobyte of memory."""
     talk = Talk()
