@@ -156,11 +156,17 @@ async def _run(settings: "Settings", listener: "socket", team: "Team | None", li
     if line is not None:
         line.attend(lambda at_once: server.stop(at_once=at_once))
     await gateway.start()
+    sys.setswitchinterval(_TURN)
     gc.freeze()  # what start-up made stays: the collector need not walk it again
     try:
         await server.run_on(listener, lambda: _tell(settings, listener) if line is None else line.ready())
     finally:
         await gateway.stop()
+
+
+_TURN = 0.0005
+"""Seconds that a thread which writes the ledger keeps the interpreter from the event loop, once that wants it back.
+Python's own five milliseconds would be added to a call each time that it waits for a byte."""
 
 
 def _collect_seldom() -> None:
