@@ -2,11 +2,15 @@
 
 import gc
 import os
+import sys
+import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.frame import Config, make_data_folder, read_settings, tell
+from gateway.cli.frame import FAILED, Config, make_data_folder, read_settings, tell
+from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
     from socket import socket
@@ -35,13 +39,12 @@ def serve(
     settings = _placed(read_settings(config), host, port)
 
     from gateway.server.listener import listen
-    from gateway.storage.engine import upgrade
 
     listener = listen(settings.server.host, settings.server.port)
     with listener:
         settings = _placed(settings, None, listener.getsockname()[1])
         make_data_folder(settings)
-        upgrade(settings.database.url)
+        _bring_up_to_date(settings.database.url)
         if workers == 1:
             _serve(settings, listener)
         else:
@@ -58,6 +61,40 @@ def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settin
     if port is not None:
         server = replace(server, port=port)
     return replace(settings, server=server)
+
+
+def _bring_up_to_date(url: str) -> None:
+    """Migrates, if there is anything to do, in a process of its own: it imports 10 MB that serving never needs.
+
+    Raises `Fault` (unavailable) if that process is killed.
+    """
+    from gateway.storage.engine import current, head, upgrade
+
+    if current(url) == head():
+        return
+    child = os.fork()  # no thread and no event loop are there yet, nor an open connection
+    if child == 0:
+        code = _exit_code_of(lambda: upgrade(url))
+        sys.stderr.flush()
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        message = f"signal {-code} ended the migration of the database"
+        raise Fault(Kind.UNAVAILABLE, message, hint="start again: it goes on where it was")
+    if code:
+        raise typer.Exit(code)
+
+
+def _exit_code_of(work: Callable[[], object]) -> int:
+    """Carries out what another process waits for; an error is told here, as nobody else can."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - this process ends here, whatever it was
+        code = tell(error) if isinstance(error, Exception) else FAILED
+        if code is None:
+            traceback.print_exception(error)
+        return FAILED if code is None else code
+    return 0
 
 
 def _serve(settings: "Settings", listener: "socket", team: "Team | None" = None, line: "Line | None" = None) -> None:
