@@ -7,7 +7,7 @@ _BYTES = 10
 _VARIANT = {digit: "89ab"[index % 4] for index, digit in enumerate("0123456789abcdef")}
 
 _stock: list[str] = []
-"""Randomness for the next ids: asking the system for each would take longer than all the rest."""
+"""What follows the time in the next ids: asking the system for chance each time would take longer than all the rest."""
 os.register_at_fork(after_in_child=_stock.clear)  # two processes must not draw from the same
 
 
@@ -15,7 +15,10 @@ def new_id(now_us: int) -> str:
     """A fresh id for a call that arrived at `now_us` (microseconds since 1970 UTC)."""
     if not _stock:
         chance = os.urandom(_AT_ONCE * _BYTES).hex()
-        _stock.extend(chance[start : start + 2 * _BYTES] for start in range(0, len(chance), 2 * _BYTES))
+        _stock.extend(_rest(chance[start : start + 2 * _BYTES]) for start in range(0, len(chance), 2 * _BYTES))
     time = f"{now_us // 1000 & 0xFFFFFFFFFFFF:012x}"
-    rest = _stock.pop()
-    return f"{time[:8]}-{time[8:]}-7{rest[:3]}-{_VARIANT[rest[3]]}{rest[4:7]}-{rest[7:19]}"
+    return f"{time[:8]}-{time[8:]}{_stock.pop()}"
+
+
+def _rest(digits: str) -> str:
+    return f"-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[7:19]}"
