@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from io import BytesIO
 from typing import Any
 
 import orjson
@@ -238,17 +239,17 @@ class _Client:
         return await self._read_parts(message, limit)
 
     async def _read_parts(self, message: Message, limit: int) -> bytes:
-        whole = bytearray()
+        whole = BytesIO()  # gives its bytes away without copying them
         while True:
             if message["type"] == "http.disconnect":
                 self.body_read = self.left = True
                 raise asyncio.CancelledError(CLIENT_LEFT)
-            whole += message.get("body", b"")
-            if len(whole) > limit:
+            whole.write(message.get("body", b""))
+            if whole.tell() > limit:
                 raise _too_large(limit)
             if not message.get("more_body"):
                 self.body_read = True
-                return bytes(whole)
+                return whole.getvalue()
             message = await self._receive()
 
     def watch(self) -> bool:
