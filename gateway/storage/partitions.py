@@ -21,12 +21,14 @@ from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.tables import PARTITIONED
 
 AHEAD = 3
-"""Months that are made before they come. A gateway looks every hour; if none runs, nothing has to be put anywhere."""
+"""Months that are made before they come: time enough for whoever has to see why they are not."""
 OTHER = "other"
 
 _NUMBERED = {"calls": "seq", "corrections": "id"}
-_LOCK_PATIENCE = "1s"
-"""How long a change of the partitions waits for readers: whoever comes after it waits as long."""
+_LOCK_PATIENCE = "2s"
+"""How long a change of the partitions waits for readers: whoever comes after it waits as long.
+
+Longer than the server's `deadlock_timeout`, after which a vacuum of its own makes way."""
 _VIEW_PATIENCE = 60.0
 """Seconds that a drop waits for the end of transactions that are older; a report may take 30."""
 _BOUND = re.compile(r"FOR VALUES FROM \((MINVALUE|'[^']*')\) TO \('([^']*)'\)")
@@ -40,7 +42,7 @@ _lock = text("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")
 _now = text("SELECT clock_timestamp()")
 _older_views = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    " AND backend_xmin IS NOT NULL AND xact_start < :moment"
+    " AND backend_type = 'client backend' AND backend_xmin IS NOT NULL AND xact_start < :moment"
 )
 
 

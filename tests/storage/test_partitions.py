@@ -255,6 +255,27 @@ async def test_a_partition_that_somebody_else_dropped_is_no_trouble(months_db: D
     assert "202608" not in await names(months_db)
 
 
+@pytest.mark.anyio
+async def test_a_dump_brings_everything_back(postgres: PostgresServer, tmp_path: Path) -> None:
+    """As `docs/operations.md` tells: into an empty database."""
+    url, copy = postgres.new_database(), postgres.new_database()
+    upgrade(url)
+    async with opened(url) as db:
+        await Months(db).make()
+    records = await filled(url)
+    dump = str(tmp_path / "tollkeeper.dump")
+    postgres.tool("pg_dump", "--format=custom", f"--file={dump}", url.replace("+psycopg", ""))
+    postgres.tool("pg_restore", "--exit-on-error", f"--dbname={copy.replace('+psycopg', '')}", dump)
+    assert (current(copy), differences(copy)) == (head(), [])
+    async with opened(url) as db, opened(copy) as restored:
+        assert await names(restored) == await names(db)
+        assert await append(restored, [*records, call_at(just_now())]) == 1
+    with operator(copy) as sql:
+        assert [sql.count(table) for table in TABLES] == [6, 12, 24, 5]
+    for made in (url, copy):
+        postgres.drop(made)
+
+
 # --- a database from before -------------------------------------------------------------------------------------------
 
 
