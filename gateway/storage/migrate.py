@@ -115,21 +115,6 @@ def differences(url: str) -> list[str]:
         return [_sentence(difference) for difference in compare_metadata(context, metadata)]
 
 
-def _without_partitions(connection: Connection) -> dict[str, Any]:
-    """What makes Alembic pass over partitions, and over the keys that hold within each of them only."""
-    from gateway.storage.tables import PARTITIONED
-
-    if connection.dialect.name == "sqlite":
-        return {}
-    leaves = set(connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition")))
-    return {
-        "include_name": lambda name, kind, _: kind != "table" or name not in leaves,
-        "include_object": lambda item, _, kind, *__: (
-            kind != "foreign_key_constraint" or item.table.name not in PARTITIONED
-        ),
-    }
-
-
 def _revision(connection: Connection) -> str | None:
     from alembic.migration import MigrationContext
 
@@ -183,3 +168,18 @@ def _sentence(difference: Any) -> str:
         return "; ".join(map(_sentence, difference))
     verb, *what = difference
     return f"{str(verb).replace('_', ' ')}: {', '.join(str(part) for part in what if part is not None)}"
+
+
+def _without_partitions(connection: Connection) -> dict[str, Any]:
+    """What makes Alembic pass over partitions, and over the keys that hold within each of them only."""
+    from gateway.storage.tables import PARTITIONED
+
+    if connection.dialect.name == "sqlite":
+        return {}
+    leaves = set(connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition")))
+    return {
+        "include_name": lambda name, kind, _: kind != "table" or name not in leaves,
+        "include_object": lambda item, _, kind, *__: (
+            kind != "foreign_key_constraint" or item.table.name not in PARTITIONED
+        ),
+    }
