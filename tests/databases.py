@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from pathlib import Path
+from runpy import run_path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,6 +15,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from gateway.storage.engine import Database, head, upgrade
 from gateway.storage.tables import metadata
 from tests.postgres_server import PostgresServer
+
+_MONTHS = run_path(str(Path(__file__).parents[1] / "migrations" / "versions" / "20261126_1830_months.py"))
 
 KINDS = ("sqlite", "postgresql")
 """What a fixture is parametrised with that gives a database of each kind."""
@@ -112,4 +115,5 @@ def _empty_tables() -> str:
         CreateIndex(index) for table in tables for index in table.indexes
     ]
     mark = "CREATE TABLE alembic_version (version_num text PRIMARY KEY); INSERT INTO alembic_version VALUES"
-    return ";".join([*(str(statement.compile(dialect=dialect)) for statement in made), f"{mark} ('{head()}')"])
+    plain = [str(statement.compile(dialect=dialect)) for statement in made]
+    return ";".join([*plain, *_MONTHS["statements"](None), f"{mark} ('{head()}')"])

@@ -107,6 +107,12 @@ class PostgresServer:
             self._operator = psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True)
         self._operator.execute(statement.encode())
 
+    def tool(self, name: str, *args: str) -> None:
+        """Carry out one of PostgreSQL's own commands; fails the test if it fails."""
+        command = [str(self._binaries / name), *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, f"{name}: {done.stderr}"
+
     @property
     def _data(self) -> Path:
         return self._folder / "data"

@@ -55,6 +55,7 @@ from gateway.storage.journal import JournalWriter
 from gateway.storage.journal_folder import bytes_of
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.ledger import Ledger
+from gateway.storage.partitions import Months
 from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from gateway.telemetry.counts import Told
@@ -70,6 +71,8 @@ KEY_REFRESH = 1.0
 """Seconds between looks for changed keys: a revocation is in force within two."""
 PRICE_REFRESH = 1.0
 """Seconds between looks for changed prices."""
+MONTHS_REFRESH = 3600.0
+"""Seconds between looks whether the ledger has its next months."""
 
 
 class SystemClock:
@@ -151,6 +154,7 @@ class Gateway:
         self.price_repository = PriceRepository(self.database)
         self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
         self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
+        self.scheduler.every("months", MONTHS_REFRESH, Months(self.database).make)
         if team is not None:
             self.scheduler.every("team", SHOW_EVERY, self._show_now_and_then)
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)

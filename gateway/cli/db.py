@@ -43,7 +43,7 @@ def upgrade(
         typer.confirm("Begin?", abort=True)
     make_data_folder(settings)
     before = engine.current(url)
-    engine.upgrade(url, _step_teller(left))
+    engine.upgrade(url, _step_teller(left if calls else []))
     after = engine.current(url)
     print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 

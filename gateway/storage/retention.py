@@ -2,6 +2,7 @@
 
 Before an hour's calls go its sums are held against them, for afterwards nobody could. The horizon moves before the
 first row goes, so that no reader ever adds up half an hour; a deletion that was cut short is finished by the next one.
+A whole partition that has ended is dropped, the rest goes row by row.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.hours import hour_differs, next_hour
 from gateway.storage.moments import moment
+from gateway.storage.partitions import drop, ended
 from gateway.storage.rollup_rows import HOUR_US
 from gateway.storage.tables import attempts, calls, charges, corrections, retention
 
@@ -79,18 +81,30 @@ class Retention:
         calls; what came before that hour is deleted by then.
         """
         before_us -= before_us % HOUR_US
+        async with self._db.read() as session:
+            months = await ended(session, before_us)
+        for one in months:
+            async for _ in self._given_up(one.until_us, before_us, actor):
+                yield Progress(self._calls, self._hours)
+            self._calls += await drop(self._db, one)
+            yield Progress(self._calls, self._hours)
         async for progress in self._emptied(await self._horizon()):
             yield progress
+        async for hour_us in self._given_up(before_us, before_us, actor):
+            async for progress in self._emptied(hour_us + HOUR_US):
+                yield progress
+
+    async def _given_up(self, until_us: int, before_us: int, actor: str) -> AsyncIterator[int]:
+        """The hours up to there, each when its sums have been found right and the horizon has passed it."""
         from_us = await self._horizon()
-        while (hour_us := await self._next(from_us, before_us)) is not None:
+        while (hour_us := await self._next(from_us, until_us)) is not None:
             from_us = hour_us + HOUR_US
             await self._require_right(hour_us)
             await self._move(from_us, before_us, actor)
             self._hours += 1
-            async for progress in self._emptied(from_us):
-                yield progress
-        if await self._horizon() < before_us:  # the hours up to there are empty: nothing of them can come back in half
-            await self._move(before_us, before_us, actor)
+            yield hour_us
+        if await self._horizon() < until_us:  # the hours up to there are empty: nothing of them can come back in half
+            await self._move(until_us, before_us, actor)
 
     async def _horizon(self) -> int:
         async with self._db.read() as session:
@@ -104,7 +118,8 @@ class Retention:
 
     async def _require_right(self, hour_us: int) -> None:
         async with self._db.read() as session:
-            differs = await hour_differs(session, hour_us)
+            # Who else deletes may have passed it: then its calls are no longer all there.
+            differs = hour_us >= await kept_since(session) and await hour_differs(session, hour_us)
         if differs:
             message = f"the sums of the hour from {moment(hour_us)} are not those of its calls, so these stay"
             raise Fault(Kind.CONFLICT, message, hint="run `tollkeeper db rebuild-rollups`, then this again")

@@ -31,6 +31,12 @@ TIMINGS = (
     "output_tokens_per_second",
 )
 
+PARTITIONED = {"calls": "id", "attempts": "call_id", "charges": "call_id", "corrections": "call_id"}
+"""On PostgreSQL partitioned by month, and by which column (`partitions`); what is referred to comes first.
+
+Their foreign keys hold there within each partition, as does the primary key of a column that is numbered.
+"""
+
 calls = Table(
     "calls",
     metadata,

@@ -1,7 +1,9 @@
 """The gateway as the composition root builds it, from settings to an answer and a row."""
 
+import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from gateway.core.pricing import FilePrice
 from gateway.storage.engine import Database
 from gateway.storage.prices import PriceRepository
 from tests.app.building import ADMIN, built, running, until
+from tests.databases import operator
+from tests.postgres_server import PostgresServer
 
 CHAT = {"model": "sim/m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -126,3 +130,20 @@ async def test_targets_that_deserve_a_label_in_the_metrics(tmp_path: Path) -> No
         metrics = (await client.get("/metrics", headers=ADMIN)).text
     assert 'target="sim/aliased"' in metrics
     assert "made-up" not in metrics
+
+
+@pytest.mark.anyio
+async def test_a_gateway_makes_the_months_of_its_ledger(tmp_path: Path, postgres: PostgresServer) -> None:
+    """On PostgreSQL, as soon as it starts and beside its first calls."""
+    url = postgres.new_database()
+    async with running(built(tmp_path, database=f"{{url: '{url}'}}")) as client:
+        assert (await client.post("/v1/chat/completions", json=CHAT)).status_code == 200
+        with operator(url) as sql:
+
+            async def month_of_the_call() -> Any:
+                # In a thread: the gateway is in this one, and may have the tables alone.
+                placed = "SELECT tableoid::regclass::text FROM calls WHERE tableoid <> 'calls_other'::regclass"
+                return await asyncio.to_thread(sql.one, placed)
+
+            assert await until(month_of_the_call) == f"calls_{datetime.now(UTC):%Y%m}"
+    postgres.drop(url)
