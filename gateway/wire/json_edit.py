@@ -23,11 +23,17 @@ def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
     if at >= 0:
         for start in (at + 1, at + 2):  # behind `:` or `: `
             if body.startswith(likely, start) and body[at:start].strip() == b":":
-                return body[:start] + value + body[start + len(likely) :]
+                return _with(body, start, value, start + len(likely))
     spans = list(_spans(body, key))
     for start, end in reversed(spans):
-        body = body[:start] + value + body[end:]
+        body = _with(body, start, value, end)
     return body
+
+
+def _with(body: bytes, start: int, value: bytes, end: int) -> bytes:
+    """Copied once, however large."""
+    view = memoryview(body)
+    return b"".join((view[:start], value, view[end:]))
 
 
 def insert(body: bytes, key: str, value: bytes) -> bytes:
@@ -36,8 +42,8 @@ def insert(body: bytes, key: str, value: bytes) -> bytes:
     if opened is None:
         raise ValueError("not a JSON object")
     field = b'"' + key.encode() + b'":' + value
-    rest = body[opened.end() :]
-    return b"{" + field + (b"}" + rest[1:] if rest.startswith(b"}") else b"," + rest)
+    empty = body.startswith(b"}", opened.end())
+    return b"".join((b"{", field, b"" if empty else b",", memoryview(body)[opened.end() :]))
 
 
 def _spans(body: bytes, key: str) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ import orjson
 from gateway.core.errors import Fault, Kind
 from gateway.core.value import value
 from gateway.wire import json_edit
+from gateway.wire.inline_data import without_data
 from gateway.wire.openai_usage import Json, Stated, from_timings, stated
 
 
@@ -52,7 +53,7 @@ MAX_LABEL = 256
 def read_request(body: bytes) -> Asked:
     """Reads a request body. Raises `Fault` (invalid) naming the field that is wrong."""
     try:
-        asked = orjson.loads(body)
+        asked = orjson.loads(without_data(body))
     except orjson.JSONDecodeError as error:
         raise Fault(Kind.INVALID, f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
@@ -121,7 +122,7 @@ def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) ->
 
 def prompt_texts(body: bytes) -> list[str]:
     """All text of a prompt, for an estimate; a message costs a few tokens more, see `PER_MESSAGE`."""
-    asked = orjson.loads(body)
+    asked = orjson.loads(without_data(body))
     texts: list[str] = []
     for name in ("messages", "prompt", "input", "tools", "functions", "response_format"):
         if name in asked:
@@ -134,7 +135,7 @@ PER_MESSAGE = 3
 
 
 def message_count(body: bytes) -> int:
-    messages = orjson.loads(body).get("messages")
+    messages = orjson.loads(without_data(body)).get("messages")
     return len(messages) if isinstance(messages, list) else 0
 
 
