@@ -79,6 +79,11 @@ class HttpTransport:
 
     async def fetch(self, provider: str, path: str, timeout: float) -> tuple[int, bytes]:
         """A GET below a provider's base URL: status and body, at most 8 MiB. Raises `UpstreamFault`."""
+        status, _, body = await self.get(provider, path, timeout)
+        return status, body
+
+    async def get(self, provider: str, path: str, timeout: float) -> tuple[int, Headers, bytes]:
+        """As `fetch`, with the answer's header fields."""
         origin = self._origins[provider]
         head = origin.get(path)
         begun = time.monotonic()
@@ -95,7 +100,7 @@ class HttpTransport:
                 body += part
                 if len(body) > MAX_FETCHED:
                     raise UpstreamFault(f"{provider} answered {path} with more than 8 MiB", uncertain=False)
-            return answer.status, bytes(body)
+            return answer.status, answer.headers, bytes(body)
         finally:
             answer.close()
 

@@ -69,7 +69,8 @@ class Pipeline:
     def _abandon(self, ticket: Ticket, why: str) -> None:
         if not ticket.settled:
             end = End.CUT_BY_CLIENT if why == CLIENT_LEFT else End.INTERRUPTED
-            self.settle.in_background(self.settle.abandon(ticket, Outcome(end, None, why), None))
+            work = self.settle.abandon(ticket, Outcome(end, None, why), None)
+            self.settle.in_background(ticket, end, why, work)
 
     async def _settle_open(self, ticket: Ticket, why: str) -> None:
         if ticket.open is not None:

@@ -43,6 +43,9 @@ class _Measured:
     tokenizer: str | None = None
 
 
+_NOT_PRICED = Priced((), None, None, "the gateway failed at its cost")
+
+
 class Settle:
     """The last step of every call."""
 
@@ -75,7 +78,12 @@ class Settle:
                 measured = _Measured(NOTHING_KNOWN, Basis.NONE)
         else:
             measured = _Measured(said.usage, Basis.PROVIDER)  # nearly always
-        attempt = self._priced(ticket, opened, outcome, measured, (ended - opened.begun) * 1000)
+        duration_ms = (ended - opened.begun) * 1000
+        try:
+            attempt = self._priced(ticket, opened, outcome, measured, duration_ms)
+        except Exception as error:  # noqa: BLE001  told; its cost stays unknown, and the call has its row
+            self._crashed(error)
+            attempt = _attempt(opened, outcome, measured, duration_ms, _NOT_PRICED, None)
         ticket.attempts.append(attempt)
         ticket.open = None
         return attempt
@@ -105,11 +113,27 @@ class Settle:
         overhead = None if ticket.asked is None else (ticket.asked - received) * 1000
         return Timings(overhead, connect_ms, None, None, (self._clock.monotonic() - received) * 1000)
 
-    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Settles what nobody waits for any more; `finish` waits for it at shutdown."""
-        task = asyncio.get_running_loop().create_task(work)
+    def in_background(self, ticket: Ticket, end: End, why: str, work: Coroutine[Any, Any, None]) -> None:
+        """Settles what nobody waits for any more; `finish` waits for it at shutdown. The call has its row, even if
+        `work` fails."""
+        task = asyncio.get_running_loop().create_task(self._surely(ticket, Outcome(end, None, why), work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    async def _surely(self, ticket: Ticket, outcome: Outcome, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  a fault of ours: told, and what was used stays unknown
+            self._crashed(error)
+            if ticket.settled:
+                return
+            if (opened := ticket.open) is not None:
+                unknown = _Measured(NOTHING_KNOWN, Basis.NONE)
+                duration_ms = (self._clock.monotonic() - opened.begun) * 1000
+                ticket.attempts.append(_attempt(opened, outcome, unknown, duration_ms, _NOT_PRICED, None))
+                ticket.open = None
+            timings = self.whole_timings(ticket, None)
+            self.close(ticket, outcome.end, outcome.status, outcome.error, timings)
 
     async def finish(self) -> None:
         """Returns when everything begun in the background is settled."""
@@ -151,7 +175,7 @@ class Settle:
     def _priced(
         self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float
     ) -> Attempt:
-        said, frame = outcome.stated, opened.opened
+        frame = opened.opened
         conditions = PLAIN
         if outcome.generated_nothing:
             priced = Priced((), 0, None, None)
@@ -159,28 +183,37 @@ class Settle:
             ended_us = frame.started_us + round(duration_ms * 1000)
             conditions = _conditions(ticket, opened.price, outcome, ended_us)
             priced = price_usage(frame.index, measured.usage, opened.price, conditions)
-        return Attempt(
-            frame.index,
-            frame.target,
-            frame.provider,
-            outcome.end,
-            frame.started_us,
-            outcome.status,
-            outcome.error,
-            duration_ms,
-            measured.usage,
-            measured.basis,
-            measured.tokenizer,
-            said.raw if said is not None else None,
-            priced.cost_nano,
-            priced.at_least_nano,
-            said.cost_nano if said is not None else None,
-            priced.because,
-            frame.price_book,
-            outcome.upstream_request_id,
-            priced.charges,
-            None if conditions is PLAIN else conditions.as_text(),
-        )
+        applied = None if conditions is PLAIN else conditions.as_text()
+        return _attempt(opened, outcome, measured, duration_ms, priced, applied)
+
+
+def _attempt(
+    opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float, priced: Priced, applied: str | None
+) -> Attempt:
+    """An ended attempt, of what is known about it; `applied`: the conditions of its price."""
+    said, frame = outcome.stated, opened.opened
+    return Attempt(
+        frame.index,
+        frame.target,
+        frame.provider,
+        outcome.end,
+        frame.started_us,
+        outcome.status,
+        outcome.error,
+        duration_ms,
+        measured.usage,
+        measured.basis,
+        measured.tokenizer,
+        said.raw if said is not None else None,
+        priced.cost_nano,
+        priced.at_least_nano,
+        said.cost_nano if said is not None else None,
+        priced.because,
+        frame.price_book,
+        outcome.upstream_request_id,
+        priced.charges,
+        applied,
+    )
 
 
 def _conditions(ticket: Ticket, price: Price | None, outcome: Outcome, ended_us: int) -> Conditions:

@@ -39,7 +39,7 @@ class _Relayed(ABC):
         self._over = True
         self._answered.answer.close()
         if not self._ticket.settled:
-            self._settle.in_background(self._abandoned(end, why))
+            self._settle.in_background(self._ticket, end, why, self._abandoned(end, why))
 
     async def _abandoned(self, end: End, why: str) -> None:
         if not self._ticket.settled:

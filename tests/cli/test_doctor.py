@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -338,10 +339,45 @@ async def test_a_provider_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
                  (("slow", hanging), ("quick", well))]  # fmt: skip
         given = settings(tmp_path, f"providers: {{{', '.join(boxes)}}}\n")
         begun = time.monotonic()
-        slow, quick = [one async for one in outside.providers(given, {}, patience=0.2)]
+        slow, quick, clocks = [one async for one in outside.providers(given, {}, patience=0.2)]
     assert time.monotonic() - begun < 3
     assert (slow.state, quick.state) == (State.FAILED, State.OK)
     assert "lists its models" in quick.detail
+    assert (clocks.state, clocks.detail) == (State.OK, "not compared: no provider said what time it is")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("ahead", "state"), [(0, State.OK), (3600, State.WARNING), (-60, State.WARNING)])
+async def test_this_machine_s_clock_is_held_against_the_providers(ahead: int, state: State, tmp_path: Path) -> None:
+    date = formatdate(time.time() + ahead, usegmt=True)
+    async with raw_server(always(whole(b"{}", fields=f"date: {date}\r\n"))) as box:
+        given = settings(tmp_path, f"providers: {{box: {{kind: openai, base_url: '{box.url}/v1'}}}}\n")
+        _, clocks = [one async for one in outside.providers(given, {})]
+    assert (clocks.check, clocks.state) == ("clock of providers", state)
+    if ahead:
+        assert f"s {'ahead' if ahead > 0 else 'behind'}" in clocks.detail
+        assert "NTP" in (clocks.advice or "")
+
+
+def test_one_provider_that_agrees_is_enough() -> None:
+    found = outside.providers_clocks({"wrong": 90.0, "right": 0.0, "silent": None})
+    assert (found.state, found.detail) == (State.OK, "within 5 s of ours; wrong's is 90 s ahead")
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("Thu, 01 Jan 1970 00:16:40 GMT", 0.0),  # second 1000
+        ("Thu, 01 Jan 1970 00:16:39 GMT", 0.0),  # its end is our beginning
+        ("Thu, 01 Jan 1970 00:16:50 GMT", 8.0),
+        ("Thu, 01 Jan 1970 00:16:30 GMT", -9.0),
+        ("", None),
+        ("yesterday", None),
+        ("Thu, 99 Jan 1970 00:16:30 GMT", None),
+    ],
+)
+def test_how_far_a_date_is_surely_away(date: str, expected: float | None) -> None:
+    assert outside.apart(date, 1000.0, 1002.0) == expected
 
 
 @pytest.mark.anyio

@@ -1,20 +1,23 @@
 """What was used, what it cost, and one closing frame for a call."""
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
 
-from gateway.core.calls import CallRecord
+from gateway.core.calls import CallRecord, End
 from gateway.core.errors import UpstreamFault
 from gateway.core.pricing import FilePrice, OffPeak, Price, PriceBook, Tariff, Window
-from gateway.core.routing import Retries
-from gateway.core.usage import Basis, Usage
+from gateway.core.routing import Retries, Target
+from gateway.core.usage import NOTHING_KNOWN, Basis, Usage
+from gateway.ports import Count
 from gateway.proxy.forward import Forward
 from gateway.proxy.relay import Relay
 from gateway.proxy.settle import Settle
+from tests.fakes.tokenizer import WordTokenizer
 from tests.fakes.upstream import ScriptedAnswer
-from tests.proxy.rig import COST, PRICES, USAGE, Rig, chat, header, rig, whole
+from tests.proxy.rig import COST, PRICES, USAGE, A, Rig, chat, header, rig, whole
 
 
 @pytest.mark.anyio
@@ -215,3 +218,69 @@ async def test_an_observer_that_raises_spoils_no_call() -> None:
     assert (await made.call(chat())).status == 200
     assert [str(crash) for crash in made.crashes] == ["clumsy"]
     assert len(made.journal.records) == 1
+
+
+class BrokenTokenizer(WordTokenizer):
+    """Breaks its word never to fail."""
+
+    async def count(self, texts: Sequence[str], model: str) -> Count:
+        raise RuntimeError("no count")
+
+
+class BrokenWindow(Window):
+    """Hours that nobody can tell."""
+
+    def holds(self, weekday: int, minute: int) -> bool:
+        raise RuntimeError("no hour")
+
+
+class BrokenPrices(Tiered):
+    """A price that fails when it is asked for."""
+
+    def find(self, kind: str, model: str) -> Price | None:
+        rates = {"input": Decimal("2e-6"), "output": Decimal("1e-5")}
+        return Price("broken", rates, off_peak=OffPeak((BrokenWindow(0, 1),), rates))
+
+
+@pytest.mark.anyio
+async def test_a_count_that_fails_leaves_the_usage_unknown() -> None:
+    """Known faults 5, 13: unknown, not zero; and the call has its row."""
+    made = rig(whole(usage=None), tokenizer=BrokenTokenizer())
+    reply = await made.call(chat())
+    assert (reply.status, header(reply, "x-tollkeeper-cost-usd")) == (200, None)
+    (attempt,) = made.record.attempts
+    assert (attempt.usage, attempt.usage_basis, attempt.cost_nano) == (NOTHING_KNOWN, Basis.NONE, None)
+    assert [str(crash) for crash in made.crashes] == ["no count"]
+
+
+@pytest.mark.anyio
+async def test_a_price_that_fails_leaves_the_cost_unknown() -> None:
+    """Known fault 23: its tokens are known and shown, its cost is neither zero nor the end of the call."""
+    made = rig(whole(), prices=PriceBook(BrokenPrices(), [FilePrice("a/*", like="openai")]))
+    assert (await made.call(chat())).status == 200
+    (attempt,) = made.record.attempts
+    assert (attempt.usage, attempt.usage_basis) == (Usage(input=1000, output=100), Basis.PROVIDER)
+    assert (attempt.cost_nano, attempt.unpriced_because) == (None, "the gateway failed at its cost")
+    assert [str(crash) for crash in made.crashes] == ["no hour"]
+
+
+async def fails() -> None:
+    raise RuntimeError("unforeseen")
+
+
+@pytest.mark.anyio
+async def test_background_work_that_fails_leaves_a_row_all_the_same() -> None:
+    """Known faults 52, 59: no call waits for the next start to get its row."""
+    made = rig()
+    arrival = made.arrival(chat())
+    ticket = made.pipeline.hold.call(arrival, made.authenticate(arrival.headers, arrival.peer))
+    made.pipeline.hold.attempt(ticket, Target(A, "m"))
+    made.settle.in_background(ticket, End.CUT_BY_CLIENT, "left", fails())
+    await made.settle.finish()
+    assert (made.record.end, made.record.error) == ("cut_by_client", "left")
+    (attempt,) = made.record.attempts
+    assert (attempt.usage, attempt.usage_basis, attempt.cost_nano) == (NOTHING_KNOWN, Basis.NONE, None)
+    assert [str(crash) for crash in made.crashes] == ["unforeseen"]
+    made.settle.in_background(ticket, End.CUT_BY_CLIENT, "left", fails())
+    await made.settle.finish()
+    assert len(made.journal.records) == 1, "settled once"

@@ -243,3 +243,68 @@ def test_a_killed_process_loses_nothing_that_it_had_written(tmp_path: Path, line
     assert len(set(interrupted) | set(read)) <= len(opened) + 1
     assert batch.corrupt == 0
     claimed.remove()
+
+
+KILL_HUNDREDS = """
+import asyncio, os, random, signal, sys
+from pathlib import Path
+from gateway.storage.journal import JournalWriter
+from tests.storage.samples import a_record, an_opening
+
+async def write(folder, told):
+    journal = JournalWriter(folder, max_bytes=64 * 1024 * 1024, segment_bytes=64 * 1024)
+    await journal.start()
+    for number in range(10**9):
+        journal.open_attempt(an_opening(f"c{number}"))
+        os.write(told, f"o {number}\\n".encode())
+        if number >= 3:
+            journal.close_call(a_record(f"c{number - 3}"))
+            os.write(told, f"c {number - 3}\\n".encode())
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+
+chance = random.Random(11)
+for round in range(int(sys.argv[2])):
+    folder = Path(sys.argv[1]) / str(round)
+    folder.mkdir()
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        asyncio.run(write(folder, theirs))
+    os.close(theirs)
+    enough, told = chance.randrange(1, 4000), b""
+    while len(told) < enough:
+        told += os.read(ours, 4096)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while more := os.read(ours, 65536):
+        told += more
+    os.close(ours)
+    (folder / "told").write_bytes(told)
+"""
+KILLS = 300
+
+
+def test_hundreds_of_killed_writers_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    """Known faults 52, 55, 59: wherever a process dies, what it had said to be written is there, and once."""
+    subprocess.run([sys.executable, "-c", KILL_HUNDREDS, str(tmp_path), str(KILLS)], check=True, timeout=120)
+    turned = 0
+    for folder in sorted(tmp_path.iterdir()):
+        told = [line.split() for line in (folder / "told").read_text().split("\n")[:-1]]
+        opened = {f"c{number}" for what, number in told if what == "o"}
+        closed = [f"c{number}" for what, number in told if what == "c"]
+        (claimed,) = claim_dead(folder)
+        turned += len(list(claimed.directory.glob("*.seg"))) > 2
+        read = ids(batch := claimed.reader.read(Mark(), limit=10**9))
+        interrupted = [attempts[0].call.id for attempts in claimed.reader.interrupted()]
+        # One frame may have been written of which nothing was told any more.
+        assert read[: len(closed)] == closed
+        assert len(read) <= len(closed) + 1
+        assert len(read) == len(set(read))
+        assert not set(interrupted) & set(read)
+        assert opened <= set(interrupted) | set(read)
+        assert len(set(interrupted) | set(read)) <= len(opened) + 1
+        assert batch.corrupt == 0
+        assert batch.torn <= 1
+        claimed.remove()
+    assert turned >= 10, "too few died with several segments"

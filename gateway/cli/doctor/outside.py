@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 
 from gateway.app.configured import Configured, authoriser_of, configured_providers
 from gateway.cli.doctor.finding import Finding, failed, fault, ok, warning
@@ -18,6 +19,8 @@ from gateway.storage.engine import Database
 
 PATIENCE = 5.0
 """Seconds that a provider may take to answer, and to be connected to."""
+SKEW = 5.0
+"""Seconds by which a provider's clock may differ from ours."""
 _REFUSED = (401, 403)
 _BUSY = 429
 
@@ -56,39 +59,92 @@ async def providers(
         yield failed("providers", "none is configured", "set OPENAI_API_KEY, or name one under `providers:`")
         return
     asked = [_provider(name, settings, environ, patience) for name in settings.providers]
-    for answer in [asyncio.ensure_future(question) for question in asked]:
-        yield await answer
+    clocks: dict[str, float | None] = {}
+    for name, answer in zip(settings.providers, [asyncio.ensure_future(question) for question in asked], strict=True):
+        finding, clock = await answer
+        yield finding
+        if clock is not SIMULATED:
+            clocks[name] = clock.apart
+    if clocks:
+        yield providers_clocks(clocks)
 
 
-async def _provider(name: str, settings: Settings, environ: Mapping[str, str], patience: float) -> Finding:
+@dataclass(frozen=True, slots=True)
+class ProviderClock:
+    """How far a provider's clock is ahead of ours."""
+
+    apart: float | None
+    """Seconds, negative if it is behind; null if it did not say."""
+
+
+SILENT = ProviderClock(None)
+SIMULATED = ProviderClock(0.0)
+"""Our own clock, which says nothing about itself."""
+
+
+async def _provider(
+    name: str, settings: Settings, environ: Mapping[str, str], patience: float
+) -> tuple[Finding, ProviderClock]:
     check = f"provider {name}"
     alone = replace(settings, providers={name: settings.providers[name]})
     try:
         configured = configured_providers(alone, environ)[name]
         if configured.base_url is None:
-            return ok(check, "simulated: costs nothing")
+            return ok(check, "simulated: costs nothing"), SIMULATED
         begun = time.monotonic()
         async with asyncio.timeout(2 * patience):
-            status = await _asked(configured, configured.base_url, patience)
+            status, clock = await _asked(configured, configured.base_url, patience)
     except SettingsError as error:
-        return failed(check, "; ".join(map(str, error.problems)), None)
+        return failed(check, "; ".join(map(str, error.problems)), None), SILENT
     except Fault as error:
-        return failed(check, error.message, error.hint or "see its base_url, the network and the proxy")
+        return failed(check, error.message, error.hint or "see its base_url, the network and the proxy"), SILENT
     except TimeoutError:
-        return failed(check, f"no answer within {2 * patience:g} s", "see whether it works")
-    return answered(check, status, (time.monotonic() - begun) * 1000, has_key=configured.api_key is not None)
+        return failed(check, f"no answer within {2 * patience:g} s", "see whether it works"), SILENT
+    took_ms = (time.monotonic() - begun) * 1000
+    return answered(check, status, took_ms, has_key=configured.api_key is not None), clock
 
 
-async def _asked(configured: Configured, base_url: str, patience: float) -> int:
-    """The status of its answer. Raises `Fault`."""
+async def _asked(configured: Configured, base_url: str, patience: float) -> tuple[int, ProviderClock]:
+    """The status of its answer, and its clock. Raises `Fault`."""
     name = configured.provider.name
     address = Address(base_url, authoriser_of(configured))
     transport = HttpTransport({name: address}, proxies=from_environment)
     try:
-        status, _ = await transport.fetch(name, "models", patience)
-        return status
+        begun = time.time()
+        status, fields, _ = await transport.get(name, "models", patience)
+        stated = next((value for field, value in fields if field.lower() == "date"), "")
+        return status, ProviderClock(apart(stated, begun, time.time()))
     finally:
         await transport.stop()
+
+
+def apart(date: str, begun: float, ended: float) -> float | None:
+    """By how many seconds the clock behind a `Date` is surely ahead of ours, which said `begun` and `ended` around it.
+
+    A `Date` has whole seconds. Null: it is none.
+    """
+    try:
+        stated = parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    if stated > ended:
+        return stated - ended
+    return min(stated + 1 - begun, 0.0)
+
+
+def providers_clocks(clocks: Mapping[str, float | None]) -> Finding:
+    """This machine's clock beside the providers': it is wrong where none that says its time agrees with it."""
+    check = "clock of providers"
+    known = {name: seconds for name, seconds in clocks.items() if seconds is not None}
+    if not known:
+        return ok(check, "not compared: no provider said what time it is")
+    off = [
+        f"{name}'s is {abs(s):,.0f} s {'ahead' if s > 0 else 'behind'}" for name, s in known.items() if abs(s) > SKEW
+    ]
+    if len(off) == len(known):
+        advice = "let NTP set this machine's clock: calls are counted, and priced, by the hour it says"
+        return warning(check, "; ".join(off), advice)
+    return ok(check, "; ".join([f"within {SKEW:g} s of ours", *off]))
 
 
 def answered(check: str, status: int, took_ms: float, *, has_key: bool) -> Finding:
