@@ -8,7 +8,7 @@ step, and no other is asked. Ids that fit no month are in `…_other`, refused n
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -173,13 +173,14 @@ async def _holds_later(session: ReadSession, one: Partition) -> bool:
     return await session.first(statement.bindparams(end=one.until_us)) is not None
 
 
-async def drop(db: Database, one: Partition) -> int:
+async def drop(db: Database, one: Partition, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> int:
     """Drop a partition that has ended, if it is still there; how many calls went.
 
     The horizon must have moved past it before: whoever looked earlier is waited for, because rows of a partition that
-    is gone are in no view, however old. Raises `Fault` (unavailable) if somebody goes on reading.
+    is gone are in no view, however old. `pause` waits so many seconds between looks. Raises `Fault` (unavailable) if
+    somebody goes on reading.
     """
-    await _outlive_views(db)
+    await _outlive_views(db, pause)
     async with db.read() as session:
         if one not in await partitions(session):
             return 0
@@ -192,7 +193,7 @@ async def drop(db: Database, one: Partition) -> int:
     return count
 
 
-async def _outlive_views(db: Database) -> None:
+async def _outlive_views(db: Database, pause: Callable[[float], Awaitable[None]]) -> None:
     """Wait for the end of every transaction that began before now."""
     async with db.read() as session:
         older = _older_views.bindparams(moment=await session.scalar(_now))
@@ -205,4 +206,4 @@ async def _outlive_views(db: Database) -> None:
         if time.monotonic() > deadline:
             message = f"{left} transactions have been reading the database for longer than {_VIEW_PATIENCE:g} seconds"
             raise Fault(Kind.UNAVAILABLE, message, hint="repeat it when long reports and dumps are done")
-        await asyncio.sleep(0.05)
+        await pause(0.05)

@@ -7,7 +7,7 @@ A whole partition that has ended is dropped, the rest goes row by row.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
@@ -59,9 +59,16 @@ class Progress:
 class Retention:
     """Deletes the detail of old calls in small transactions, beside a working gateway. For one deletion."""
 
-    def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us) -> None:
+    def __init__(
+        self,
+        db: Database,
+        now_us: Callable[[], int] = wall_clock_us,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`now_us`: microseconds UTC, for the audit; `pause`: waits so many seconds, for others who read or write."""
         self._db = db
         self._now_us = now_us
+        self._pause = pause
         self._calls = self._hours = 0
         self._recorded = False
 
@@ -86,7 +93,7 @@ class Retention:
         for one in months:
             async for _ in self._given_up(one.until_us, before_us, actor):
                 yield Progress(self._calls, self._hours)
-            self._calls += await drop(self._db, one)
+            self._calls += await drop(self._db, one, self._pause)
             yield Progress(self._calls, self._hours)
         async for progress in self._emptied(await self._horizon()):
             yield progress
@@ -146,7 +153,7 @@ class Retention:
             yield Progress(self._calls, self._hours)
             if gone:
                 # As long as it took: on SQLite whoever waits to write looks for its turn only now and then.
-                await asyncio.sleep(time.monotonic() - begun)
+                await self._pause(time.monotonic() - begun)
 
 
 async def _delete_some(session: WriteSession, horizon_us: int) -> int:
