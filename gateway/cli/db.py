@@ -28,8 +28,8 @@ def upgrade(
 ) -> None:
     """Make the database, or bring it to this version.
 
-    What is in it stays. Each revision is a transaction of its own: what is stopped goes on where it was. A running
-    gateway keeps its calls in its journal meanwhile.
+    What is in it stays. Each revision is a transaction of its own, and what takes long goes before it in parts: what is
+    stopped goes on where it was. Calls of a running gateway that have to wait are in its journal meanwhile.
     """
     from gateway.storage import engine
 
@@ -43,7 +43,8 @@ def upgrade(
         typer.confirm("Begin?", abort=True)
     make_data_folder(settings)
     before = engine.current(url)
-    engine.upgrade(url, _step_teller(left if calls else []))
+    teller = _step_teller(left if calls else [])
+    engine.upgrade(url, teller, tell_part=_tell_part if calls else lambda part: None)
     after = engine.current(url)
     print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 
@@ -69,6 +70,10 @@ def _step_teller(left: "Sequence[Step]") -> "Callable[[str], None]":
     return tell
 
 
+def _tell_part(part: str) -> None:
+    print(f"  {part}", file=sys.stderr)
+
+
 @app.command("current")
 def current(config: Config = None) -> None:
     """Print the revision of the database's schema."""
@@ -91,7 +96,8 @@ def check(config: Config = None) -> None:
         hint = "`tollkeeper db upgrade` makes it, and so does the first `tollkeeper serve`"
         raise Fault(Kind.NOT_FOUND, "there is no database yet", hint=hint)
     if found != wanted:
-        message = f"the database is at revision {found}, this version needs {wanted}"
+        left = "; an upgrade has begun and is not through" if engine.begun(url) else ""
+        message = f"the database is at revision {found}, this version needs {wanted}{left}"
         raise Fault(Kind.UNAVAILABLE, message, hint="run `tollkeeper db upgrade`")
     differences = engine.differences(url)
     for difference in differences:

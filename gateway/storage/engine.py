@@ -17,11 +17,11 @@ from gateway.storage.address import DialectName
 from gateway.storage.backends import Backend, backend_of
 from gateway.storage.backup import backup, file_of, restore
 from gateway.storage.bulk import BulkStatement
-from gateway.storage.migrate import current, differences, exists, head, steps, upgrade
+from gateway.storage.migrate import begun, current, differences, exists, head, steps, upgrade
 
 __all__ = [
     "Database", "ReadSession", "Refused", "WriteSession",
-    "backup", "current", "differences", "exists", "file_of", "head", "restore", "steps",
+    "backup", "begun", "current", "differences", "exists", "file_of", "head", "restore", "steps",
     "upgrade",
 ]  # fmt: skip
 

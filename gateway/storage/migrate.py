@@ -6,6 +6,7 @@ files, and which one a database is of in one row, so that a start with nothing t
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from sqlalchemy import Connection, text
 
 import gateway
 from gateway.core.errors import Fault, Kind
-from gateway.storage.backends import backend_of
+from gateway.storage.backends import Backend, backend_of
+from gateway.storage.collation import trouble
+from gateway.storage.parts import Part, carry_out, have_begun, parts_of, turn
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -41,40 +44,68 @@ def steps(url: str, folder: Path | None = None) -> tuple[list[Step], int]:
     backend = backend_of(url)
     scripts = _scripts(folder)
     if not backend.exists():
-        return [_step(script, 0) for script in _pending(scripts, None)], 0
+        return [_step(script, 0, backend.dialect) for script in _pending(scripts, None)], 0
     with backend.transaction() as connection:
         revision = _revision(connection)
         _require_known(revision, _revisions(folder))
         count = 0 if revision is None else connection.scalar(text("SELECT count(*) FROM calls")) or 0
-    return [_step(script, count) for script in _pending(scripts, revision)], count
+        pending = _pending(scripts, revision)
+        if pending:
+            _require_order(connection)
+    return [_step(script, count, backend.dialect) for script in pending], count
 
 
-def upgrade(url: str, tell: Callable[[str], None] = lambda revision: None, folder: Path | None = None) -> None:
+def upgrade(
+    url: str,
+    tell: Callable[[str], None] = lambda revision: None,
+    folder: Path | None = None,
+    tell_part: Callable[[str], None] = lambda part: None,
+) -> None:
     """Make the database or bring it to our revision; several processes may try at once.
 
-    Each revision is a transaction of its own, so that one that was stopped goes on where it was. `tell` hears of
-    each before it begins; `folder`: where the revisions are, else ours.
-    Raises `Fault`: conflict if it is of a revision that this version does not know, unavailable if it fails.
+    Each revision is a transaction of its own, so that one that was stopped goes on where it was; what takes long goes
+    before it in parts. `tell` hears of each revision before it begins, `tell_part` of each part; `folder`: where the
+    revisions are, else ours.
+    Raises `Fault`: conflict if it is of a revision that this version does not know, invalid if it sorts ids otherwise
+    than we need, unavailable if it fails.
     """
     known, backend = _revisions(folder), backend_of(url)
-    pending = True
-    while pending:
-        with backend.transaction(create=True, alone=True) as connection:
-            revision = _revision(connection)
-            _require_known(revision, known)
-            left = known[known.index(revision) + 1 :] if revision else known
-            if left:
-                tell(left[0])
-                _carry_out(left[0], connection, folder)
-            pending = len(left) > 1
+    if not _left(backend, known)[1]:
+        return
+    with turn(backend):
+        while True:
+            revision, left = _left(backend, known)
+            if not left:
+                return
+            tell(left[0])
+            for part in (
+                *parts_of(_scripts(folder).get_revision(left[0]).module, backend.dialect),
+                Part("", alone=True, act=partial(_take_step, before=revision, step=left[0], folder=folder)),
+            ):
+                if part.name:
+                    tell_part(part.name)
+                carry_out(part, backend)
 
 
-def _carry_out(revision: str, connection: Connection, folder: Path | None) -> None:
+def _left(backend: Backend, known: list[str]) -> tuple[str | None, list[str]]:
+    """The revision it is of, and those that are to come."""
+    with backend.transaction(create=True) as connection:
+        revision = _revision(connection)
+        _require_known(revision, known)
+        left = known[known.index(revision) + 1 :] if revision else known
+        if left:
+            _require_order(connection)
+    return revision, left
+
+
+def _take_step(connection: Connection, before: str | None, step: str, folder: Path | None) -> None:
+    """One revision, unless somebody else was quicker."""
     from alembic import command
 
-    config = _config(folder)
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    if _revision(connection) == before:
+        config = _config(folder)
+        config.attributes["connection"] = connection
+        command.upgrade(config, step)
 
 
 def current(url: str) -> str | None:
@@ -84,6 +115,12 @@ def current(url: str) -> str | None:
         return None
     with backend.transaction() as connection:
         return _revision(connection)
+
+
+def begun(url: str) -> bool:
+    """Whether an upgrade has begun something that is not through: it goes on, or it was stopped."""
+    with backend_of(url).transaction() as connection:
+        return have_begun(connection)
 
 
 def exists(url: str) -> bool:
@@ -117,7 +154,9 @@ def differences(url: str) -> list[str]:
     with backend.transaction() as connection:
         opts = {"compare_server_default": True, **_without_partitions(connection)}
         context = MigrationContext.configure(connection, opts=opts)
-        return [_sentence(difference) for difference in compare_metadata(context, metadata)]
+        departs = [_sentence(difference) for difference in compare_metadata(context, metadata)]
+        order = trouble(connection)
+    return departs if order is None else [*departs, order]
 
 
 def _revision(connection: Connection) -> str | None:
@@ -137,15 +176,23 @@ def _pending(scripts: "ScriptDirectory", revision: str | None) -> "list[Script]"
     return list(reversed(list(scripts.iterate_revisions("head", revision or "base"))))
 
 
-def _step(script: "Script", calls: int) -> Step:
+def _step(script: "Script", calls: int, dialect: str) -> Step:
     about = (script.doc or "").partition("\n")[0]
-    return Step(script.revision, about, script.module.SECONDS_PER_MILLION_CALLS * calls / 1e6)
+    seconds = script.module.SECONDS_PER_MILLION_CALLS
+    return Step(script.revision, about, (seconds[dialect] if isinstance(seconds, dict) else seconds) * calls / 1e6)
 
 
 def _require_known(revision: str | None, known: Collection[str]) -> None:
     if revision is not None and revision not in known:
         message = f"the database is of revision {revision}, which this version does not know"
         raise Fault(Kind.CONFLICT, message, hint="it was upgraded by a newer version: use that one")
+
+
+def _require_order(connection: Connection) -> None:
+    order = trouble(connection)
+    if order is not None:
+        hint = "restore a dump of it into one made with `createdb --locale C --encoding UTF8 --template template0`"
+        raise Fault(Kind.INVALID, order, hint=hint, param="database.url")
 
 
 def _config(folder: Path | None = None) -> "Config":

@@ -35,7 +35,7 @@ _BOUND = re.compile(r"FOR VALUES FROM \((MINVALUE|'[^']*')\) TO \('([^']*)'\)")
 
 _list = text(
     "SELECT relname, pg_get_expr(relpartbound, pg_class.oid) AS bound FROM pg_inherits"
-    " JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass('calls')"
+    " JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = to_regclass('calls') AND relispartition"
 )
 _limit_waits = text(f"SELECT set_config('lock_timeout', '{_LOCK_PATIENCE}', true)")
 _lock = text("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE")

@@ -9,7 +9,7 @@ from gateway.control.times import DAY_US
 from gateway.core.errors import Fault
 from gateway.settings import Settings
 from gateway.storage.checkup import CONNECTIONS, Checkup, Server, check_up
-from gateway.storage.engine import Database, current, differences, head
+from gateway.storage.engine import Database, begun, current, differences, head
 from gateway.storage.keys import KeyRepository
 from gateway.storage.reports import Reports
 
@@ -43,9 +43,10 @@ def _schema(url: str) -> Finding:
         return ok("database", "none yet: the first start makes it")
     if found != wanted:
         advice = "run `tollkeeper db upgrade`, or start: `serve` does it"
-        return failed("database", f"it is of revision {found}, this version needs {wanted}", advice)
+        left = "; an upgrade has begun and goes on, or was stopped" if begun(url) else ""
+        return failed("database", f"it is of revision {found}, this version needs {wanted}{left}", advice)
     if departs := differences(url):
-        seen = f"its tables depart from what this version expects: {'; '.join(departs)}"
+        seen = f"it departs from what this version expects: {'; '.join(departs)}"
         return failed("database", seen, "`tollkeeper db check` lists it; restore a backup, or undo what was changed")
     return ok("database", f"of revision {found}, as this version expects")
 
