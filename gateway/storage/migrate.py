@@ -78,11 +78,12 @@ def upgrade(
             if not left:
                 return
             tell(left[0])
-            for part in (
-                *parts_of(_scripts(folder).get_revision(left[0]).module, backend.dialect),
-                Part("", alone=True, act=partial(_take_step, before=revision, step=left[0], folder=folder)),
-            ):
-                if part.name:
+            parts = parts_of(_scripts(folder).get_revision(left[0]).module, backend.dialect)
+            step = Part(
+                "the rest, in a moment", True, partial(_take_step, before=revision, step=left[0], folder=folder)
+            )
+            for part in (*parts, step):
+                if parts:
                     tell_part(part.name)
                 carry_out(part, backend)
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.core.errors import Fault, Kind
 from gateway.storage.backends import Backend
 
-TRIES = 60
+_TRIES = 60
 _PAUSE = 1.0
 _LONGEST_WAIT = 2
 """Seconds. Whoever waits for a lock on a table holds up all that come after: it gives up soon and tries again, as long
@@ -55,12 +55,12 @@ def parts_of(revision: ModuleType, dialect: str) -> list[Part]:
     return [Part(*part) for part in getattr(revision, "ONLINE", {}).get(dialect, ())]
 
 
-def carry_out(part: Part, backend: Backend, pause: Callable[[float], None] = time.sleep) -> None:
+def carry_out(part: Part, backend: Backend, pause: Callable[[float], None] = time.sleep, tries: int = _TRIES) -> None:
     """One transaction, again while somebody else has a lock that it needs; `pause` waits so many seconds in between.
 
     Raises `Fault` (unavailable).
     """
-    for tries_left in reversed(range(TRIES)):
+    for tries_left in reversed(range(tries)):
         try:
             with backend.transaction(create=True, alone=part.alone) as connection:
                 if connection.dialect.name == "postgresql":
@@ -72,7 +72,7 @@ def carry_out(part: Part, backend: Backend, pause: Callable[[float], None] = tim
             if not isinstance(cause, DBAPIError) or getattr(cause.orig, "sqlstate", None) not in _IN_THE_WAY:
                 raise
             if not tries_left:
-                message = f"an upgrade has tried {TRIES} times to have the tables for a moment, but somebody reads them"
+                message = f"an upgrade has tried {tries} times to have the tables for a moment, but somebody reads them"
                 raise Fault(Kind.UNAVAILABLE, message, hint="repeat it when long reports and dumps are done") from fault
             pause(_PAUSE)
         else:

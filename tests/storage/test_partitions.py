@@ -1,7 +1,6 @@
 """Months on PostgreSQL: there before they are needed, whole when they go; nothing is refused, nothing counted twice."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +61,25 @@ def correct(sql: Operator, call_id: str) -> None:
 
 def in_each(sql: Operator, name: str) -> list[int]:
     return [sql.count(f"{table}_{name}") for table in TABLES]
+
+
+def just_now(hours_ago: int = 0) -> int:
+    return int(datetime.now(UTC).timestamp() - hours_ago * 3600) * 1_000_000
+
+
+async def filled(url: str) -> list[CallRecord]:
+    """Some calls as they come, one of an odd id and one from a clock that is far ahead; each corrected."""
+    records = [
+        *(call_at(just_now(hours_ago)) for hours_ago in (2000, 2, 0)),
+        call_at(just_now(), "zz"),
+        call_at(just_now(), new_id(at(2100, 1))),
+    ]
+    async with opened(url) as db:
+        await append(db, records)
+    with operator(url) as sql:
+        for record in records:
+            correct(sql, record.facts.id)
+    return records
 
 
 @pytest.fixture
@@ -278,102 +296,3 @@ async def test_a_dump_brings_everything_back(postgres: PostgresServer, tmp_path:
         assert [sql.count(table) for table in TABLES] == [6, 12, 24, 5]
     for made in (url, copy):
         postgres.drop(made)
-
-
-# --- a database from before -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def before(postgres: PostgresServer, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database of the revision before there were partitions."""
-    ours = Path(__file__).parents[2] / "migrations"
-    only_baseline = shutil.ignore_patterns("__pycache__", "*_months.py")
-    shutil.copytree(ours, tmp_path / "migrations", ignore=only_baseline)
-    url = postgres.new_database()
-    upgrade(url, folder=tmp_path / "migrations")
-    yield url
-    postgres.drop(url)
-
-
-def just_now(hours_ago: int = 0) -> int:
-    return int(datetime.now(UTC).timestamp() - hours_ago * 3600) * 1_000_000
-
-
-async def filled(url: str) -> list[CallRecord]:
-    """Some calls as they come, one of an odd id and one from a clock that is far ahead; each corrected."""
-    records = [
-        *(call_at(just_now(hours_ago)) for hours_ago in (2000, 2, 0)),
-        call_at(just_now(), "zz"),
-        call_at(just_now(), new_id(at(2100, 1))),
-    ]
-    async with opened(url) as db:
-        await append(db, records)
-    with operator(url) as sql:
-        for record in records:
-            correct(sql, record.facts.id)
-    return records
-
-
-@pytest.mark.anyio
-async def test_an_old_database_is_converted_with_all_that_is_in_it(before: str) -> None:
-    records = await filled(before)
-    with operator(before) as sql:
-        was = {table: sorted(sql.rows(f"SELECT * FROM {table}"), key=str) for table in TABLES}  # noqa: S608
-        upgrade(before)
-        assert current(before) == head()
-        assert differences(before) == []
-        assert {table: sorted(sql.rows(f"SELECT * FROM {table}"), key=str) for table in TABLES} == was  # noqa: S608
-        name: str = sql.one("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'calls_until%'")[6:]
-        assert (in_each(sql, name), in_each(sql, "other")) == ([3, 6, 12, 3], [2, 4, 8, 2])
-        async with opened(before) as db:
-            assert (await Months(db).make())[0] == month(just_now(), later=1).name
-            assert await append(db, [*records, call_at(just_now())]) == 1
-            assert (await Reports(db).usage([], just_now(3000), just_now() + 1)).totals.calls == 6
-            assert in_each(sql, name)[:3] == [4, 8, 16]
-            await prune(db, month(just_now(), later=1).until_us)
-            assert name not in await names(db)
-            # The numbers go on where they were, though the table that had them first is gone.
-            assert await append(db, [call_at(just_now())]) == 1
-            assert await Reports(db).last_seq() > max(row[0] for row in was["calls"])
-
-
-@pytest.mark.anyio
-async def test_calls_are_written_while_it_is_converted(before: str) -> None:
-    await filled(before)
-    done, written = asyncio.Event(), 0
-
-    async def call_on() -> None:
-        nonlocal written
-        async with opened(before) as db:
-            while not done.is_set() or written < 40:
-                written += await append(db, [call_at(just_now()) for _ in range(10)])
-
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        tasks.create_task(call_on())
-        await asyncio.to_thread(upgrade, before)
-        done.set()
-    with operator(before) as sql:
-        assert sql.count("calls") == sql.one("SELECT sum(calls) FROM rollups_hourly") == written + 5
-    assert differences(before) == []
-
-
-@pytest.mark.anyio
-async def test_a_conversion_that_is_killed_leaves_nothing_and_is_repeated(before: str) -> None:
-    await filled(before)
-    with operator(before) as sql, operator(before) as killer:
-        sql.run("BEGIN")
-        sql.run("SELECT * FROM alembic_version FOR UPDATE")  # so that it comes to its last step, and no further
-        conversion = asyncio.create_task(asyncio.to_thread(upgrade, before))
-        blocked = "FROM pg_stat_activity WHERE query LIKE 'UPDATE alembic_version%' AND wait_event_type = 'Lock'"
-        async with asyncio.timeout(30):
-            while not killer.one(f"SELECT count(*) {blocked}"):
-                await asyncio.sleep(0.01)
-        killer.run(f"SELECT pg_terminate_backend(pid) {blocked}")
-        with pytest.raises(Fault):
-            await conversion
-        sql.run("COMMIT")
-        assert killer.one("SELECT count(*) FROM pg_class WHERE relispartition") == 0
-        async with opened(before) as db:
-            assert await append(db, [call_at(just_now())]) == 1
-        upgrade(before)
-        assert (current(before), differences(before), killer.count("calls")) == (head(), [], 6)
