@@ -16,18 +16,16 @@ _sorted = text(
 _name = text("SELECT datcollate FROM pg_database WHERE datname = current_database()")
 
 
-def misplaced(words: Sequence[str]) -> tuple[str, str] | None:
-    """The first two neighbours that bytes would have the other way round."""
-    return next(((one, other) for one, other in pairwise(words) if one > other), None)
-
-
 def trouble(connection: Connection) -> str | None:
     """What is wrong with the order, one sentence; null if nothing is."""
     if connection.dialect.name == "sqlite":
         return None
-    wrong = misplaced(connection.scalars(_sorted).all())
-    if wrong is None:
-        return None
-    one, other = wrong
-    name = connection.scalar(_name)
-    return f"the database's collation {name} sorts {one!r} before {other!r}, so that months are no ranges of call ids"
+    return misplaced(connection.scalars(_sorted).all(), connection.scalar(_name))
+
+
+def misplaced(words: Sequence[str], collation: str | None) -> str | None:
+    """A sentence about the first two neighbours that bytes would have the other way round."""
+    for one, other in pairwise(words):
+        if one > other:
+            return f"its collation {collation} sorts {one} before {other}, so that a month is no range of call ids"
+    return None

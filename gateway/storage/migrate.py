@@ -79,9 +79,8 @@ def upgrade(
                 return
             tell(left[0])
             parts = parts_of(_scripts(folder).get_revision(left[0]).module, backend.dialect)
-            step = Part(
-                "the rest, in a moment", True, partial(_take_step, before=revision, step=left[0], folder=folder)
-            )
+            act = partial(_take_step, before=revision, step=left[0], folder=folder)
+            step = Part("the rest, in a moment", alone=True, act=act)
             for part in (*parts, step):
                 if parts:
                     tell_part(part.name)
@@ -192,8 +191,9 @@ def _require_known(revision: str | None, known: Collection[str]) -> None:
 def _require_order(connection: Connection) -> None:
     order = trouble(connection)
     if order is not None:
+        message = f"the database cannot be upgraded: {order}"
         hint = "restore a dump of it into one made with `createdb --locale C --encoding UTF8 --template template0`"
-        raise Fault(Kind.INVALID, order, hint=hint, param="database.url")
+        raise Fault(Kind.INVALID, message, hint=hint, param="database.url")
 
 
 def _config(folder: Path | None = None) -> "Config":

@@ -72,7 +72,7 @@ def carry_out(part: Part, backend: Backend, pause: Callable[[float], None] = tim
             if not isinstance(cause, DBAPIError) or getattr(cause.orig, "sqlstate", None) not in _IN_THE_WAY:
                 raise
             if not tries_left:
-                message = f"an upgrade has tried {tries} times to have the tables for a moment, but somebody reads them"
+                message = f"an upgrade tried {tries} times to have the tables for a moment, but somebody reads them"
                 raise Fault(Kind.UNAVAILABLE, message, hint="repeat it when long reports and dumps are done") from fault
             pause(_PAUSE)
         else:

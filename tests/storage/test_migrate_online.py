@@ -127,6 +127,22 @@ def test_a_ledger_that_was_empty_when_it_began_is_converted_with_its_first_call(
     assert (differences(before), begun(before)) == ([], False)
 
 
+@pytest.mark.anyio
+async def test_a_ledger_in_a_schema_of_its_own_is_converted_there(before: str, pg: Operator, tmp_path: Path) -> None:
+    pg.run("CREATE SCHEMA books")
+    url = f"{before}?options=-csearch_path%3Dbooks"
+    upgrade(url, folder=tmp_path / "migrations")
+    records = await filled(url)
+    stop_before(url, PARTS[2])
+    assert (begun(url), begun(before)) == (True, False)
+    async with opened(url) as db:
+        assert await append(db, [*records, call_at(at(2100, 2)), call_at(just_now())]) == 2
+    upgrade(url)
+    assert (differences(url), current(before), pg.count("calls")) == ([], "20261123_0630", 0)
+    with operator(url) as sql:
+        assert (in_each(sql, first_partition(sql)), in_each(sql, "other")) == ([4, 8, 16, 3], [3, 6, 12, 2])
+
+
 # --- beside those who write -------------------------------------------------------------------------------------------
 
 
