@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.db_upkeep import prune, rebuild_rollups
-from gateway.cli.frame import FAILED, Config, group, make_data_folder, read_settings, run
+from gateway.cli.frame import FAILED, AsJson, Config, group, make_data_folder, read_settings, run
+from gateway.cli.tables import print_json
 from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
@@ -70,15 +71,19 @@ def _step_teller(left: "Sequence[Step]") -> "Callable[[str], None]":
 
 
 @app.command("current")
-def current(config: Config = None) -> None:
+def current(config: Config = None, as_json: AsJson = False) -> None:
     """Print the revision of the database's schema."""
     from gateway.storage import engine
 
-    print(engine.current(read_settings(config).database.url) or "none: there is no database yet")
+    found = engine.current(read_settings(config).database.url)
+    if as_json:
+        print_json({"revision": found, "wanted": engine.head()})
+    else:
+        print(found or "none: there is no database yet")
 
 
 @app.command("check")
-def check(config: Config = None) -> None:
+def check(config: Config = None, as_json: AsJson = False) -> None:
     """Compare the schema with what this version expects.
 
     Exits 1 if they differ.
@@ -87,13 +92,17 @@ def check(config: Config = None) -> None:
 
     url = read_settings(config).database.url
     found, wanted = engine.current(url), engine.head()
+    differences = engine.differences(url) if found == wanted else []
+    if as_json:
+        same = found == wanted and not differences
+        print_json({"ok": same, "revision": found, "wanted": wanted, "differences": differences})
+        raise typer.Exit(0 if same else FAILED)
     if found is None:
         hint = "`tollkeeper db upgrade` makes it, and so does the first `tollkeeper serve`"
         raise Fault(Kind.NOT_FOUND, "there is no database yet", hint=hint)
     if found != wanted:
         message = f"the database is at revision {found}, this version needs {wanted}"
         raise Fault(Kind.UNAVAILABLE, message, hint="run `tollkeeper db upgrade`")
-    differences = engine.differences(url)
     for difference in differences:
         print(difference)
     if differences:
