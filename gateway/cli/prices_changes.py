@@ -36,6 +36,8 @@ def stated_price(
         if not equals:
             hint = "write it as input=2.50"
             raise Fault(Kind.INVALID, f"{pair!r} is not BUCKET=USD", hint=hint, param="--usd-per-million")
+        if bucket in rates:
+            raise Fault(Kind.INVALID, f"{bucket} is stated twice", hint="leave one out", param="--usd-per-million")
         rates[bucket] = _amount(amount, "--usd-per-million")
     per_call = None if usd_per_call is None else _amount(usd_per_call, "--usd-per-call")
     return FilePrice(target, rates or None, per_call, free, like)
@@ -82,6 +84,8 @@ async def take_over(
     Raises `Fault`: a map that cannot be read or believed is refused, and the old one stays.
     """
     source = source or NEWEST
+    if source == BUNDLED and sha256 is not None:
+        raise Fault(Kind.INVALID, "the bundled map is not fetched, so no digest is compared", param="--sha256")
     content = None if source == BUNDLED else await fetch_map(source, sha256)
     newer = load_price_map() if content is None else _read(content, source)
     async with price_desk(config, read_only=dry_run) as (desk, db):
