@@ -26,6 +26,7 @@ def upgrade(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do and how long; do nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Begin a long one without asking.")] = False,
     config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the database, or bring it to this version.
 
@@ -37,8 +38,11 @@ def upgrade(
     settings = read_settings(config)
     url = settings.database.url
     left, calls = engine.steps(url)
-    _tell_steps(left, calls, always=dry_run)
+    if not as_json:
+        _tell_steps(left, calls, always=dry_run)
     if dry_run:
+        if as_json:
+            _print_upgrade(left, calls, engine.current(url))
         return
     if sum(step.seconds for step in left) > _LONG and not yes and sys.stdin.isatty():
         typer.confirm("Begin?", abort=True)
@@ -46,7 +50,16 @@ def upgrade(
     before = engine.current(url)
     engine.upgrade(url, _step_teller(left if calls else []))
     after = engine.current(url)
-    print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+    if as_json:
+        _print_upgrade(left, calls, before, after)
+    else:
+        print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+
+
+def _print_upgrade(left: "Sequence[Step]", calls: int, before: str | None, after: str | None = None) -> None:
+    """`after`: null while nothing was done."""
+    steps = [{"revision": step.revision, "about": step.about, "seconds": round(step.seconds)} for step in left]
+    print_json({"before": before, "after": after, "calls": calls, "revisions": steps})
 
 
 def _tell_steps(left: "Sequence[Step]", calls: int, *, always: bool) -> None:

@@ -36,8 +36,13 @@ def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> N
     assert "The first schema" in told.stderr
     assert told.stderr.endswith("2 revisions to go, 0 calls, about 0 s\n")
     assert list(tmp_path.iterdir()) == []
-    made = invoke(tmp_path, "db", "upgrade")
+    looked = json.loads(invoke(tmp_path, "db", "upgrade", "--dry-run", "--json").stdout)
+    assert (looked["before"], looked["after"], looked["calls"]) == (None, None, 0)
+    assert [step["seconds"] for step in looked["revisions"]] == [0, 0]
+    assert list(tmp_path.iterdir()) == []
+    made = invoke(tmp_path, "db", "upgrade", "--json")
     assert made.stderr == ""
+    assert json.loads(made.stdout) == {**looked, "after": looked["revisions"][-1]["revision"]}
     assert invoke(tmp_path, "db", "upgrade", "--dry-run").stderr == "0 revisions to go, 0 calls, about 0 s\n"
 
 

@@ -14,8 +14,11 @@ _LAG_US = 10_000_000
 """How long an ended call may wait for the ledger before somebody should look."""
 
 
-async def check(settings: Settings, db: Database | None) -> list[Finding]:
-    """The journals, and the calls that the database refused. Without a database all that is journalled waits."""
+async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) -> list[Finding]:
+    """The journals, and the calls that the database refused. Without a database all that is journalled waits.
+
+    `lag_us`: how long an ended call may wait for the ledger unmentioned.
+    """
     folder = settings.database.journal
     try:
         marks = {} if db is None else await marks_of(db)
@@ -23,10 +26,10 @@ async def check(settings: Settings, db: Database | None) -> list[Finding]:
         letters = await asyncio.to_thread(DeadLetters, folder)
     except (Fault, OSError) as error:
         return [fault("journal", error)]
-    return [journal(seen, settings.database.journal_max, when.now_us()), dead_letters(letters)]
+    return [journal(seen, settings.database.journal_max, when.now_us(), lag_us), dead_letters(letters)]
 
 
-def journal(seen: Survey, most: int, now: int) -> Finding:
+def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US) -> Finding:
     """How far the ledger is behind."""
     if seen.newer:
         told = f"{', '.join(seen.newer)} can be read by a newer version only"
@@ -40,7 +43,7 @@ def journal(seen: Survey, most: int, now: int) -> Finding:
     if seen.dead:
         told = f"{seen.dead} of {len(seen.journals)} left by processes that are dead; {behind}"
         return warning("journal", told, "start `tollkeeper serve`, which replays them; if it runs, see its log")
-    if since is not None and now - since > _LAG_US:
+    if since is not None and now - since > lag_us:
         return warning("journal", behind, "the ledger does not follow: see the log and the database")
     return ok("journal", f"{len(seen.journals)} in use, {behind}")
 
