@@ -15,7 +15,7 @@ _LAG_US = 10_000_000
 
 
 async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) -> list[Finding]:
-    """The journals, and the calls that the database refused. Without a database all that is journalled waits.
+    """The journals, and the calls that the database refused. Without a database nobody knows what of it waits.
 
     `lag_us`: how long an ended call may wait for the ledger unmentioned.
     """
@@ -26,18 +26,19 @@ async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) 
         letters = await asyncio.to_thread(DeadLetters, folder)
     except (Fault, OSError) as error:
         return [fault("journal", error)]
-    return [journal(seen, settings.database.journal_max, when.now_us(), lag_us), dead_letters(letters)]
+    most = settings.database.journal_max
+    return [journal(seen, most, when.now_us(), lag_us, marked=db is not None), dead_letters(letters)]
 
 
-def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US) -> Finding:
-    """How far the ledger is behind."""
+def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US, *, marked: bool = True) -> Finding:
+    """How far the ledger is behind; `marked`: whether it has said how far it is."""
     if seen.newer:
         told = f"{', '.join(seen.newer)} can be read by a newer version only"
         return warning("journal", told, "start that version: its calls are in no figure yet")
     if seen.bytes_on_disk >= most:
         return failed("journal", f"it has reached database.journal_max ({most:,} bytes)", "calls are refused: see why")
-    since = seen.waiting_since_us
-    behind = f"{seen.backlog_bytes:,} bytes not in the ledger yet"
+    since = seen.waiting_since_us if marked else None
+    behind = f"{'' if marked else 'up to '}{seen.backlog_bytes:,} bytes not in the ledger yet"
     if since is not None:
         behind += f", the oldest call ended {max(0, now - since) / 1e6:,.0f} s ago"
     if seen.dead:
