@@ -157,6 +157,16 @@ def test_a_price_in_another_unit_is_caught(prices: Shell) -> None:
     assert prices(*flags, "--force").exit_code == 0
 
 
+def test_what_nobody_can_lend_is_not_borrowed(prices: Shell) -> None:
+    """Known fault 23: a price that is set and leaves calls without one is told before."""
+    flags = ("set", "gpu-box/gpt-4o", "--like", "anthropic")
+    told = prices(*flags)
+    assert (told.exit_code, "no price of anthropic/gpt-4o is known" in told.stderr) == (2, True), told.stderr
+    assert prices(*flags, "--force").exit_code == 0
+    assert prices("set", "gpu-box/gpt-4o", "--like", "openai").exit_code == 0
+    assert prices("set", "gpu-box/*", "--like", "anthropic").exit_code == 0
+
+
 def test_what_the_file_declares_is_changed_there(prices: Shell) -> None:
     told = prices("set", "gpu-box/llama-3-8b", "--free")
     assert (told.exit_code, told.stderr) == (
