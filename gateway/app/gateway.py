@@ -137,6 +137,7 @@ class Gateway:
         )
         self.condition = Condition(
             lag=self.ledger_job.stats,
+            reading=lambda: self.scheduler.stats()["keys"].trouble,
             journal=self.journal.stats,
             bytes_on_disk=lambda: bytes_of(settings.database.journal),
             log_lines_dropped=lambda: self.logs.dropped,

@@ -20,6 +20,7 @@ class Condition:
         self,
         *,
         lag: Callable[[], LedgerLag],
+        reading: Callable[[], str | None],
         journal: Callable[[], JournalStats],
         bytes_on_disk: Callable[[], int],
         log_lines_dropped: Callable[[], int],
@@ -28,12 +29,14 @@ class Condition:
         totals: Callable[[], StorageStats],
         team: Team | None = None,
     ) -> None:
-        """`lag`, `journal` and `log_lines_dropped` are of this process, all others of all workers.
+        """`lag`, `reading`, `journal` and `log_lines_dropped` are of this process, all others of all workers.
 
+        `reading`: why the database could not be read just now; null if it could. Without calls nobody writes to it.
         `bytes_on_disk`: of all journals together. `known`: how much is known of the calls since the start. `totals`:
         `storage` of all workers. The last two are asked in a thread: they may ask for this worker's `checks`.
         """
         self._lag = lag
+        self._reading = reading
         self._journal = journal
         self._bytes_on_disk = bytes_on_disk
         self._log_lines_dropped = log_lines_dropped
@@ -105,6 +108,9 @@ class Condition:
         lag = self._lag()
         if lag.last_error is not None:
             return Check(False, f"the journal is taking over: {lag.last_error}")
+        away = self._reading()
+        if away is not None:
+            return Check(False, f"the journal would take over: {away}")
         return Check(True, "the database takes every call")
 
     def _own_journal(self) -> Check:

@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gateway.cli.frame import Config, group, read_settings
-from gateway.core.errors import Fault, Kind
+import typer
+
+from gateway.cli.frame import WRONG_USE, AsJson, Config, group, read_settings
+from gateway.core.errors import Fault
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -23,27 +26,62 @@ def _noun() -> None:
 
 
 @app.command("check")
-def check(config: Config = None) -> None:
+def check(config: Config = None, as_json: AsJson = False) -> None:
     """Name every mistake in the settings with its line.
 
     Exits 2 if there is one.
     """
     from gateway.settings import SettingsError
 
-    settings = read_settings(config)
+    notes: list[str] = []
+    file: Path | None = None
+    try:
+        settings = read_settings(config)
+        file = settings.file
+        notes += _missing_secrets(settings)
+        mistakes = [*_provider_problems(settings), *_price_problems(settings, notes)]
+    except SettingsError as error:  # what cannot be read cannot be looked at any further
+        mistakes = error.problems
+    mistakes.sort(key=lambda mistake: (mistake.line is None, mistake.line or 0))
+    if as_json:
+        _print_json(file, mistakes, notes)
+    else:
+        for note in notes:
+            print(f"Note: {note}", file=sys.stderr)
+        if not mistakes:
+            print(f"{file or 'no settings file, only the environment and the defaults'}: no mistakes")
+    if mistakes and as_json:
+        raise typer.Exit(WRONG_USE)
+    if mistakes:
+        raise SettingsError(mistakes)
+
+
+def _print_json(file: Path | None, mistakes: "list[Problem]", notes: list[str]) -> None:
+    from gateway.cli.tables import print_json
+
+    told: list[dict[str, Any]] = [
+        {
+            "source": one.source,
+            "line": one.line,
+            "setting": one.path or None,
+            "message": one.message,
+            "hint": one.hint,
+        }
+        for one in mistakes
+    ]
+    print_json({"ok": not mistakes, "file": None if file is None else str(file), "mistakes": told, "notes": notes})
+
+
+def _missing_secrets(settings: "Settings") -> Iterator[str]:
+    """No mistakes of the file: where it is checked need not be where it serves."""
+    from gateway.settings import SettingsError
+
     secrets = [provider.api_key for provider in settings.providers.values() if provider.api_key is not None]
-    secrets += [key.secret for key in settings.keys.values()]
-    for secret in secrets:
+    for secret in [*secrets, *(key.secret for key in settings.keys.values())]:
         try:
             secret.resolve(os.environ)
         except SettingsError as error:
-            # No mistake of the file: where it is checked need not be where it serves.
-            print(f"Note: {error}", file=sys.stderr)
-    if problems := list(_provider_problems(settings)):
-        raise SettingsError(problems)
-    _check_prices(settings)
-    where = settings.file or "no settings file, only the environment and the defaults"
-    print(f"{where}: no mistakes")
+            yield str(error)
 
 
 def _provider_problems(settings: "Settings") -> "Iterator[Problem]":
@@ -64,24 +102,28 @@ def _provider_problems(settings: "Settings") -> "Iterator[Problem]":
             yield Problem(given.line, path, fault.message, fault.hint, settings.source)
 
 
-def _check_prices(settings: "Settings") -> None:
-    """Raises `Fault` (invalid) for a price that can hardly be meant where its true one is known, as the server does."""
+def _price_problems(settings: "Settings", notes: list[str]) -> "Iterator[Problem]":
+    """Prices that make no sense, or can hardly be meant where their true one is known; others become notes."""
     from gateway.cli.prices_desk import file_prices, providers_of
-    from gateway.core.pricing import PriceBook
+    from gateway.core.pricing import resolved
     from gateway.core.pricing.doubts import doubt_of
     from gateway.providers.catalog import KINDS
     from gateway.providers.price_map import load_price_map
+    from gateway.settings.problems import Problem
 
     stated = file_prices(settings)
     if not stated:
         return
     known, providers = load_price_map(), providers_of(settings)
-    PriceBook(known, stated)
     for entry in stated:
+        path, line = f"prices.{entry.target_pattern}", settings.prices.targets[entry.target_pattern].line
+        try:
+            resolved(entry, "", known)
+        except Fault as fault:
+            yield Problem(line, path, fault.message, fault.hint, settings.source)
+            continue
         doubt = doubt_of(entry, providers.get(entry.target_pattern.partition("/")[0]), known, KINDS)
         if doubt is not None and doubt.sure:
-            line = settings.prices.targets[entry.target_pattern].line
-            place = f"{settings.file}, line {line}" if settings.file and line else None
-            raise Fault(Kind.INVALID, doubt.sentence, hint=place, param=f"prices.{entry.target_pattern}")
-        if doubt is not None:
-            print(f"Note: prices.{entry.target_pattern}: {doubt.sentence}", file=sys.stderr)
+            yield Problem(line, path, doubt.sentence, "write USD per million", settings.source)
+        elif doubt is not None:
+            notes.append(f"{path}: {doubt.sentence}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.db_upkeep import prune, rebuild_rollups
-from gateway.cli.frame import FAILED, Config, group, make_data_folder, read_settings, run
+from gateway.cli.frame import FAILED, AsJson, Config, group, make_data_folder, read_settings, run
+from gateway.cli.tables import print_json
 from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def upgrade(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do and how long; do nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Begin a long one without asking.")] = False,
     config: Config = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the database, or bring it to this version.
 
@@ -36,8 +38,11 @@ def upgrade(
     settings = read_settings(config)
     url = settings.database.url
     left, calls = engine.steps(url)
-    _tell_steps(left, calls, always=dry_run)
+    if not as_json:
+        _tell_steps(left, calls, always=dry_run)
     if dry_run:
+        if as_json:
+            _print_upgrade(left, calls, engine.current(url))
         return
     if sum(step.seconds for step in left) > _LONG and not yes and sys.stdin.isatty():
         typer.confirm("Begin?", abort=True)
@@ -46,7 +51,16 @@ def upgrade(
     teller = _step_teller(left if calls else [])
     engine.upgrade(url, teller, tell_part=_tell_part if calls else lambda part: None)
     after = engine.current(url)
-    print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+    if as_json:
+        _print_upgrade(left, calls, before, after)
+    else:
+        print(f"at {after}, as before" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+
+
+def _print_upgrade(left: "Sequence[Step]", calls: int, before: str | None, after: str | None = None) -> None:
+    """`after`: null while nothing was done."""
+    steps = [{"revision": step.revision, "about": step.about, "seconds": round(step.seconds)} for step in left]
+    print_json({"before": before, "after": after, "calls": calls, "revisions": steps})
 
 
 def _tell_steps(left: "Sequence[Step]", calls: int, *, always: bool) -> None:
@@ -75,15 +89,19 @@ def _tell_part(part: str) -> None:
 
 
 @app.command("current")
-def current(config: Config = None) -> None:
+def current(config: Config = None, as_json: AsJson = False) -> None:
     """Print the revision of the database's schema."""
     from gateway.storage import engine
 
-    print(engine.current(read_settings(config).database.url) or "none: there is no database yet")
+    found = engine.current(read_settings(config).database.url)
+    if as_json:
+        print_json({"revision": found, "wanted": engine.head()})
+    else:
+        print(found or "none: there is no database yet")
 
 
 @app.command("check")
-def check(config: Config = None) -> None:
+def check(config: Config = None, as_json: AsJson = False) -> None:
     """Compare the schema with what this version expects.
 
     Exits 1 if they differ.
@@ -92,6 +110,11 @@ def check(config: Config = None) -> None:
 
     url = read_settings(config).database.url
     found, wanted = engine.current(url), engine.head()
+    differences = engine.differences(url) if found == wanted else []
+    if as_json:
+        same = found == wanted and not differences
+        print_json({"ok": same, "revision": found, "wanted": wanted, "differences": differences})
+        raise typer.Exit(0 if same else FAILED)
     if found is None:
         hint = "`tollkeeper db upgrade` makes it, and so does the first `tollkeeper serve`"
         raise Fault(Kind.NOT_FOUND, "there is no database yet", hint=hint)
@@ -99,7 +122,6 @@ def check(config: Config = None) -> None:
         left = "; an upgrade has begun and is not through" if engine.begun(url) else ""
         message = f"the database is at revision {found}, this version needs {wanted}{left}"
         raise Fault(Kind.UNAVAILABLE, message, hint="run `tollkeeper db upgrade`")
-    differences = engine.differences(url)
     for difference in differences:
         print(difference)
     if differences:

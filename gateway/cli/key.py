@@ -75,7 +75,11 @@ async def _add(config: Path | None, key: Key) -> None:
     if key.name in taken:
         raise Fault(Kind.CONFLICT, f"the settings file declares a key {key.name} already", hint="take another name")
     async with opened(config, read_only=False) as db:
-        await KeyRepository(db).add(key, actor())
+        try:
+            await KeyRepository(db).add(key, actor())
+        except Fault as fault:
+            option = "--name" if fault.param == "name" else fault.param
+            raise Fault(fault.kind, fault.message, hint=fault.hint, param=option) from None
 
 
 @app.command("list")
@@ -96,11 +100,13 @@ def show(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
 
 
 @app.command("revoke")
-def revoke(key: KeyName, config: Config = None) -> None:
+def revoke(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
     """End a key for good, in force everywhere within 2 seconds."""
     now = when.now_us()
     revoked = run(_revoke(config, key, now))
-    if revoked.revoked_us == now:
+    if as_json:
+        print_key(revoked, as_json)
+    elif revoked.revoked_us == now:
         print(f"revoked {revoked.name} ({revoked.id})")
     else:
         print(f"{revoked.name} ({revoked.id}) was revoked already, at {when.shown(revoked.revoked_us)} UTC")

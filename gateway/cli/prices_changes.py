@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.prices_desk import file_prices, price_desk
+from gateway.cli.prices_desk import Desk, file_prices, price_desk
 from gateway.cli.prices_sheet import repriced_json
 from gateway.control.repricing import SecondPricing, Timeline
 from gateway.core.errors import Fault, Kind
@@ -36,6 +36,8 @@ def stated_price(
         if not equals:
             hint = "write it as input=2.50"
             raise Fault(Kind.INVALID, f"{pair!r} is not BUCKET=USD", hint=hint, param="--usd-per-million")
+        if bucket in rates:
+            raise Fault(Kind.INVALID, f"{bucket} is stated twice", hint="leave one out", param="--usd-per-million")
         rates[bucket] = _amount(amount, "--usd-per-million")
     per_call = None if usd_per_call is None else _amount(usd_per_call, "--usd-per-call")
     return FilePrice(target, rates or None, per_call, free, like)
@@ -68,10 +70,19 @@ async def store_price(
                 raise Fault(Kind.NOT_FOUND, f"no price is set for {target}")
         else:
             resolved(entry, "", desk.known)
-            doubt = None if force else desk.doubt(entry)
+            doubt = None if force else _doubt(desk, entry)
             if doubt is not None:
-                raise Fault(Kind.INVALID, doubt.sentence, hint="--force sets it all the same")
+                raise Fault(Kind.INVALID, doubt, hint="--force sets it all the same")
         return await repository.set(target, entry, since_us, actor)
+
+
+def _doubt(desk: Desk, entry: FilePrice) -> str | None:
+    """Why a price can hardly be meant: its amount is another's by far, or there is nothing to borrow."""
+    model = entry.target_pattern.partition("/")[2]
+    if entry.like is not None and model != "*" and desk.known.find(entry.like, model) is None:
+        return f"no price of {entry.like}/{model} is known, so calls would have none"
+    doubt = desk.doubt(entry)
+    return None if doubt is None else doubt.sentence
 
 
 async def take_over(
@@ -82,6 +93,8 @@ async def take_over(
     Raises `Fault`: a map that cannot be read or believed is refused, and the old one stays.
     """
     source = source or NEWEST
+    if source == BUNDLED and sha256 is not None:
+        raise Fault(Kind.INVALID, "the bundled map is not fetched, so no digest is compared", param="--sha256")
     content = None if source == BUNDLED else await fetch_map(source, sha256)
     newer = load_price_map() if content is None else _read(content, source)
     async with price_desk(config, read_only=dry_run) as (desk, db):

@@ -124,6 +124,8 @@ def print_changes(changes: "MapChanges", before: str, after: str, taken: bool, a
         print(f"  … and {len(lines) - _SHOWN} more; --json has all of them")
     counts = f"{len(changes.changed)} changed, {len(changes.added)} added, {len(changes.removed)} removed"
     print(f"{counts}; {'in force everywhere within 2 seconds' if taken else 'nothing was changed'}")
+    for doubt in changes.doubts:
+        print(f"Doubtful: {doubt}{'' if taken else '; --force would take it over all the same'}")
 
 
 _REPRICED = (

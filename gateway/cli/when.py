@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
 
+_FORMS = "write how long from now on (30d, 12h), or 2026-12-31, or 2026-12-31T08:00:00Z"
+
 
 def now_us() -> int:
     """Microseconds since 1970 UTC."""
@@ -18,7 +20,10 @@ def coming_us(text: str, option: str, now: int) -> int:
     if re.fullmatch(times.DURATION, text):
         moment = now + times.duration_us(text, option)
     else:
-        moment = times.past_us(text, option, now)
+        try:
+            moment = times.past_us(text, option, now)
+        except Fault as fault:  # whose hint is about durations that have passed
+            raise Fault(fault.kind, fault.message, hint=_FORMS, param=option) from None
     if moment <= now:
         raise Fault(Kind.INVALID, f"{text!r} is not in the future", param=option)
     return moment

@@ -21,6 +21,8 @@ class JobStats:
     running: bool = False
     crashes: int = 0
     last_error: str | None = None
+    trouble: str | None = None
+    """The state that keeps it from its work at this moment, such as a database that is away."""
 
 
 class Scheduler:
@@ -50,18 +52,18 @@ class Scheduler:
         """
 
         async def repeat(stopping: asyncio.Event) -> None:
-            failing = False
+            stats = self._stats[name]
             while not stopping.is_set():
                 try:
                     await action()
                 except Fault as fault:
-                    if not failing:
+                    if stats.trouble is None:
                         logger.warning("the job %s cannot do its work: %s", name, fault.message)
-                    failing = True
+                    stats.trouble = fault.message
                 else:
-                    if failing:
+                    if stats.trouble is not None:
                         logger.info("the job %s works again", name)
-                    failing = False
+                    stats.trouble = None
                 await wait(stopping, seconds)
 
         self.add(name, repeat)

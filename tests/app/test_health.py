@@ -1,5 +1,8 @@
 """What `/readyz` and the gauges of `/metrics` say of this gateway."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +28,16 @@ JOURNAL = JournalStats(
 
 
 def condition(
-    lag: LedgerLag = LAG, journal: JournalStats = JOURNAL, known: Known | None = None, providers: tuple[str, ...] = ()
+    lag: LedgerLag = LAG,
+    journal: JournalStats = JOURNAL,
+    known: Known | None = None,
+    providers: tuple[str, ...] = (),
+    reading: str | None = None,
 ) -> Condition:
     one = Condition(
-        lag=lambda: lag, journal=lambda: journal, bytes_on_disk=lambda: 80, log_lines_dropped=lambda: 3,
-        providers=providers, known=lambda: known or Known(0, 0, 0), totals=lambda: one.storage(),
+        lag=lambda: lag, reading=lambda: reading, journal=lambda: journal, bytes_on_disk=lambda: 80,
+        log_lines_dropped=lambda: 3, providers=providers, known=lambda: known or Known(0, 0, 0),
+        totals=lambda: one.storage(),
     )  # fmt: skip
     return one
 
@@ -50,6 +58,8 @@ async def test_whatever_is_behind_or_missing_is_said() -> None:
     """Known fault 29: what is in no figure is told where somebody looks."""
     behind = replace(LAG, backlog_bytes=50, oldest_age_seconds=12.34, last_error="it is locked")
     assert await condition(behind).health.database() == Check(False, "the journal is taking over: it is locked")
+    idle = condition(reading="it is away").health
+    assert await idle.database() == Check(False, "the journal would take over: it is away")
     told = "80 of 1000 bytes on disk, 50 not in the ledger, the oldest call ended 12.3 s ago"
     assert await condition(behind).health.journal() == Check(True, told)
     full = replace(JOURNAL, trouble="the journal is full")
@@ -81,6 +91,22 @@ async def test_a_gateway_is_ready_and_the_journal_tells_its_size(tmp_path: Path)
         size = int(checks["journal"]["detail"].split()[0])
         assert size == gateway.condition.storage().journal_bytes
         assert checks["providers"]["detail"] == "sim"
+
+
+@pytest.mark.anyio
+async def test_a_database_that_breaks_is_seen_before_the_next_call_ends(tmp_path: Path) -> None:
+    """Known fault 29: a gateway without traffic must not say that the database takes every call."""
+    gateway = built(tmp_path)
+    async with running(gateway) as client:
+        with closing(sqlite3.connect(tmp_path / "tollkeeper.db", isolation_level=None)) as other:
+            other.execute("ALTER TABLE revisions RENAME TO elsewhere")
+            async with asyncio.timeout(10):
+                while (await client.get("/readyz", headers=ADMIN)).json()["checks"]["database"]["ok"]:
+                    await asyncio.sleep(0.05)
+            answer = await client.get("/readyz", headers=ADMIN)
+            assert answer.status_code == 200, "calls go on"
+            assert answer.json()["checks"]["database"]["detail"].startswith("the journal would take over: the database")
+            other.execute("ALTER TABLE elsewhere RENAME TO revisions")
 
 
 @pytest.mark.anyio

@@ -1,6 +1,8 @@
 """`tollkeeper config check`."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from tests.cli.terminal import invoke, run
 
@@ -75,8 +77,52 @@ def test_a_price_in_another_unit_is_told(tmp_path: Path) -> None:
     file.write_text(box + "  openai/gpt-4o: {usd_per_million: {input: 0.0000025}}\n")
     told = invoke(tmp_path, "config", "check", "--config", str(file))
     assert told.exit_code == 2
-    assert told.stderr.startswith("Error: prices.openai/gpt-4o: input at $0.0000025")
-    assert "line 5" in told.stderr
+    assert told.stderr.startswith(f"Error: {file}:5: prices.openai/gpt-4o: input at $0.0000025")
+
+
+def test_one_mistake_hides_no_other(tmp_path: Path) -> None:
+    """Contract: every mistake with its line, those of providers and of several prices at once."""
+    file = tmp_path / "tollkeeper.yaml"
+    file.write_text(
+        "providers:\n"
+        "  openai: {}\n"
+        "  itself: {kind: openai, base_url: 'http://localhost:4000/v1'}\n"
+        "prices:\n"
+        "  openai/gpt-4o: {usd_per_million: {input: 0.0000025}}\n"
+        "  itself/x: {usd_per_million: {input: 0}}\n"
+        "  openai/gpt-4.1: {usd_per_million: {input: 0.000002}}\n"
+    )
+    told = invoke(tmp_path, "config", "check", "--config", str(file))
+
+    assert told.exit_code == 2
+    places = [line.split(": ")[1:3] for line in told.stderr.splitlines()]
+    assert places == [
+        [f"{file}:3", "providers.itself.base_url"],
+        [f"{file}:5", "prices.openai/gpt-4o"],
+        [f"{file}:6", "prices.itself/x"],
+        [f"{file}:7", "prices.openai/gpt-4.1"],
+    ]
+
+
+def test_programs_are_told_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "tollkeeper.yaml"
+
+    def told() -> tuple[int, str, Any]:
+        done = invoke(tmp_path, "config", "check", "--json", "--config", str(file))
+        return done.exit_code, done.stderr, json.loads(done.stdout)
+
+    file.write_text(SOUND)
+    status, stderr, found = told()
+    assert (status, stderr, found["ok"], found["file"], found["mistakes"]) == (0, "", True, str(file), [])
+    openai, ci = found["notes"]
+    assert "OPENAI_API_KEY is not set" in openai
+    assert "CI_KEY is not set" in ci
+    file.write_text("providers:\n  openai: {}\nretries: {atempts: 3}\n")
+    status, stderr, found = told()
+    assert (status, stderr, found["ok"]) == (2, "", False)
+    (mistake,) = found["mistakes"]
+    assert (mistake["source"], mistake["line"], mistake["setting"]) == (str(file), 3, "retries.atempts")
+    assert mistake["hint"] == "did you mean `attempts`?"
 
 
 def test_what_a_start_would_refuse_is_a_mistake(tmp_path: Path) -> None:

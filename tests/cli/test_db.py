@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tests.cli.terminal import invoke, run
 from tests.databases import operator
@@ -29,14 +30,19 @@ def test_upgrade_makes_the_database_and_may_be_repeated(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> None:
-    """Known fault 86: how much and how long is known before it starts."""
+    """Known faults 86, 87: how much and how long is known before it starts; an empty one has little to go through."""
     told = invoke(tmp_path, "db", "upgrade", "--dry-run")
     assert told.exit_code == 0
     assert "The first schema" in told.stderr
     assert told.stderr.endswith("2 revisions to go, 0 calls, about 0 s\n")
     assert list(tmp_path.iterdir()) == []
-    made = invoke(tmp_path, "db", "upgrade")
+    looked = json.loads(invoke(tmp_path, "db", "upgrade", "--dry-run", "--json").stdout)
+    assert (looked["before"], looked["after"], looked["calls"]) == (None, None, 0)
+    assert [step["seconds"] for step in looked["revisions"]] == [0, 0]
+    assert list(tmp_path.iterdir()) == []
+    made = invoke(tmp_path, "db", "upgrade", "--json")
     assert made.stderr == ""
+    assert json.loads(made.stdout) == {**looked, "after": looked["revisions"][-1]["revision"]}
     assert invoke(tmp_path, "db", "upgrade", "--dry-run").stderr == "0 revisions to go, 0 calls, about 0 s\n"
 
 
@@ -53,6 +59,30 @@ def test_check_finds_a_schema_that_departs_from_ours(tmp_path: Path) -> None:
 
     assert told.exit_code == 1
     assert "team" in told.stdout
+
+
+def test_what_is_checked_is_told_to_programs_too(tmp_path: Path) -> None:
+    def told(command: str) -> tuple[int, Any]:
+        done = invoke(tmp_path, "db", command, "--json")
+        return done.exit_code, json.loads(done.stdout)
+
+    _, none = told("current")
+    wanted = none["wanted"]
+    assert none == {"revision": None, "wanted": wanted}
+    assert told("check") == (1, {"ok": False, "revision": None, "wanted": wanted, "differences": []})
+    invoke(tmp_path, "db", "upgrade")
+    assert told("current") == (0, {"revision": wanted, "wanted": wanted})
+    assert told("check") == (0, {"ok": True, "revision": wanted, "wanted": wanted, "differences": []})
+    with closing(sqlite3.connect(tmp_path / "tollkeeper.db")) as db:
+        db.execute("ALTER TABLE keys DROP COLUMN team")
+        db.commit()
+    status, found = told("check")
+    assert (status, found["ok"], len(found["differences"])) == (1, False, 1)
+    assert "team" in found["differences"][0]
+    with closing(sqlite3.connect(tmp_path / "tollkeeper.db")) as db:
+        db.execute("UPDATE alembic_version SET version_num = 'another'")
+        db.commit()
+    assert told("check") == (1, {"ok": False, "revision": "another", "wanted": wanted, "differences": []})
 
 
 def test_a_backup_brings_back_what_was_there(tmp_path: Path) -> None:
@@ -107,6 +137,9 @@ def test_the_same_commands_on_postgresql(tmp_path: Path, postgres: PostgresServe
     status, revision = told("db", "current")
     assert (status, told("db", "check")) == (0, (0, f"at {revision}, as this version expects"))
     assert told("db", "upgrade") == (0, f"at {revision}, as before")
+    assert json.loads(told("db", "check", "--json")[1]) == {
+        "ok": True, "revision": revision, "wanted": revision, "differences": [],
+    }  # fmt: skip
     with operator(books) as sql:
         sql.run("ALTER TABLE keys DROP COLUMN team")
     status, differences = told("db", "check")

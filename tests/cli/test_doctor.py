@@ -217,6 +217,8 @@ async def test_a_certificate_is_read_before_a_start_and_found_again_behind_the_p
 
 def test_a_clock_is_held_against_the_books_and_the_server() -> None:
     assert books.clock(books.NOTHING_KNOWN, NOW).state is State.OK
+    assert "ledger" not in books.clock(books.NOTHING_KNOWN, NOW).detail
+    assert "ledger" in books.clock(Checkup(NOW, 0, None), NOW).detail
     assert books.clock(books.NOTHING_KNOWN, 1_000_000).state is State.FAILED
     assert "set back" in str(books.clock(Checkup(NOW + 60_000_000, 0, None), NOW).advice)
     server = Server(NOW + 60_000_000, 1, 100, durable=True)
@@ -297,6 +299,8 @@ def test_how_far_the_ledger_is_behind() -> None:
     assert found(alive, dead).detail.startswith("1 of 2 left by processes that are dead; 20 bytes")
     assert "newer version" in found(newer=("d.v9",)).detail
     assert found(alive, on_disk=1000).state is State.FAILED
+    unmarked = journals.journal(Survey((late,), (), 0), 1000, NOW, marked=False)
+    assert (unmarked.state, unmarked.detail) == (State.OK, "1 in use, up to 10 bytes not in the ledger yet")
 
 
 @pytest.mark.anyio

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def test_the_calculator_knows_what_was_set(prices: Shell) -> None:
         (("--usd-per-million", "input"), "is not BUCKET=USD"),
         (("--usd-per-million", "inputs=1"), "unknown bucket"),
         (("--usd-per-million", "input=two"), "not a decimal"),
+        (("--usd-per-million", "input=1,input=2"), "input is stated twice"),
         (("--usd-per-call", "-1"), "is not from 0"),
         (("--take-back", "--free"), "goes with no price"),
         (("--free", "--since", "soon"), "not a point in time"),
@@ -153,6 +155,16 @@ def test_a_price_in_another_unit_is_caught(prices: Shell) -> None:
     assert "1,000,000 times less than the $2.5 of openai/gpt-4o: was it meant per token?" in told.stderr
     assert prices.json("history", "openai/gpt-4o")["items"] == []
     assert prices(*flags, "--force").exit_code == 0
+
+
+def test_what_nobody_can_lend_is_not_borrowed(prices: Shell) -> None:
+    """Known fault 23: a price that is set and leaves calls without one is told before."""
+    flags = ("set", "gpu-box/gpt-4o", "--like", "anthropic")
+    told = prices(*flags)
+    assert (told.exit_code, "no price of anthropic/gpt-4o is known" in told.stderr) == (2, True), told.stderr
+    assert prices(*flags, "--force").exit_code == 0
+    assert prices("set", "gpu-box/gpt-4o", "--like", "openai").exit_code == 0
+    assert prices("set", "gpu-box/*", "--like", "anthropic").exit_code == 0
 
 
 def test_what_the_file_declares_is_changed_there(prices: Shell) -> None:
@@ -222,10 +234,13 @@ def served(tmp_path: Path) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             moved = self.path.startswith("/moved")
-            self.send_response(302 if moved else 200)
-            self.send_header("content-length", str(len(content)))
+            missing = self.path.startswith("/missing")
+            self.send_response(302 if moved else 404 if missing else 200)
+            body = b" " * (9 << 20) if self.path.startswith("/huge") else content
+            self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # whoever has seen enough leaves
+                self.wfile.write(body[:9] if self.path.startswith("/torn") else body)
 
         def log_message(self, format: str, *args: object) -> None:
             return
@@ -248,6 +263,40 @@ def test_a_map_from_an_address(prices: Shell, served: str) -> None:
     assert prices("sync", "ftp://127.0.0.1/served.json").exit_code == 2
     assert prices("sync", "http://me:pw@127.0.0.1/served.json").exit_code == 2
     assert prices("sync", "http://127.0.0.1/").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("/torn/map.json", "cannot be fetched: the upstream broke off its answer; nothing was changed"),
+        ("/huge/map.json", "with more than 8 MiB; nothing was changed"),
+        ("/missing/map.json", "answers 404; nothing was changed"),
+        ("/moved/map.json", "answers 302; nothing was changed; give the address itself"),
+    ],
+)
+def test_an_address_that_gives_no_map_is_named(prices: Shell, served: str, path: str, what: str) -> None:
+    """Known fault 22: said where it was fetched, and that the old one stays."""
+    told = prices("sync", f"{served}{path}")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr.startswith(f"Error: {served}{path} ")
+    assert what in told.stderr
+    assert prices.json("list")["price_book"].startswith("litellm ")
+
+
+def test_a_digest_is_compared_or_refused_and_never_left_aside(prices: Shell, tmp_path: Path) -> None:
+    for source, digest, what in [
+        (str(a_map(tmp_path)), "9f86d081", "'9f86d081' is not a SHA-256 digest; write its 64 hexadecimal digits"),
+        ("bundled", "0" * 64, "--sha256: the bundled map is not fetched"),
+    ]:
+        told = prices("sync", source, "--sha256", digest)
+        assert (told.exit_code, what in told.stderr) == (2, True), told.stderr
+
+
+def test_a_look_at_a_map_says_what_would_be_refused(prices: Shell, tmp_path: Path) -> None:
+    prices("sync", str(a_map(tmp_path, "first.json")), "--force")
+    told = prices("sync", str(a_map(tmp_path, "leap.json", gpt41=(2e-8, 8e-6))), "--dry-run")
+    assert told.exit_code == 0
+    assert "Doubtful: 1 rates differ by more than 100 times: openai/gpt-4.1 input $2 → $0.02; --force" in told.stdout
 
 
 def test_the_bundled_map_changes_nothing_beside_itself(prices: Shell) -> None:

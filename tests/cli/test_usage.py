@@ -1,6 +1,8 @@
 """`tollkeeper usage`."""
 
+import asyncio
 import json
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +13,12 @@ import pytest
 from gateway.core.calls import CallRecord, End
 from gateway.core.usage import Basis
 from gateway.storage.dead_letters import DeadLetters
+from gateway.storage.journal import JournalWriter
 from tests.cli.books import call, fill
 from tests.cli.terminal import invoke, run
 from tests.fakes.records import ATTEMPT, COMPLETED, REFUSED
+from tests.storage.journals import MIB
+from tests.storage.samples import a_record, an_opening
 
 
 def unpriced() -> CallRecord:
@@ -129,6 +134,23 @@ def test_what_is_in_no_figure_is_told_beside_them(data: Path) -> None:
     assert told.exit_code == 0
     assert told.stderr.startswith("Note: dead letters: 1 calls were refused by the database and are in no figure; see")
     assert lines(data)[-1][0] == "total"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("seconds_ago", "told"), [(0, False), (5, True)])
+async def test_a_ledger_that_lags_behind_is_told_beside_the_figures(data: Path, seconds_ago: int, told: bool) -> None:
+    """Known fault 29: calls show within 300 ms; while they do not, the total says so."""
+    journal = JournalWriter(data / "journal", max_bytes=8 * MIB, segment_bytes=MIB)
+    await journal.start()
+    journal.reserve("a")
+    journal.open_attempt(an_opening("a", 0))
+    journal.close_call(replace(a_record("a"), ended_us=time.time_ns() // 1000 - seconds_ago * 1_000_000))
+    said = await asyncio.to_thread(invoke, data, "usage")
+    await journal.stop()
+
+    assert said.exit_code == 0
+    assert said.stderr.startswith("Note: journal: ") is told
+    assert ("the oldest call ended 5 s ago; the ledger does not follow" in said.stderr) is told
 
 
 def test_errors_and_refusals_are_rows_too(tmp_path: Path) -> None:

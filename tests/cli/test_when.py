@@ -25,6 +25,13 @@ def test_what_has_passed_or_is_no_moment_is_refused_by_the_options_name(text: st
     assert refused.value.param == "--expires"
 
 
+def test_who_asks_for_what_is_to_come_is_not_told_of_what_has_passed() -> None:
+    with pytest.raises(Fault) as refused:
+        when.coming_us("soon", "--expires", NOW)
+    assert "from now on (30d, 12h)" in refused.value.sentence
+    assert " ago" not in refused.value.sentence
+
+
 def test_moments_are_shown_in_utc_and_unknown_as_a_dash() -> None:
     assert when.shown(NOW + 999_999) == "2026-10-31 08:00:00"
     assert when.shown(NOW, seconds=False) == "2026-10-31 08:00"

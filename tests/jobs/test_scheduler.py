@@ -107,7 +107,9 @@ async def test_a_stated_failure_is_no_crash_and_tried_again_at_the_usual_pace(ca
     scheduler = Scheduler(first_delay=60)
     scheduler.every("keys", 0.005, action)
     await scheduler.start()
+    await until(lambda: scheduler.stats()["keys"].trouble == "the database is away")
     await until(lambda: tries > 6)
+    assert scheduler.stats()["keys"].trouble is None
     await scheduler.stop()
     assert scheduler.stats()["keys"].crashes == 0
     assert caplog.text.count("the job keys cannot do its work: the database is away") == 1

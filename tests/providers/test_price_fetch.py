@@ -26,12 +26,26 @@ async def test_the_bytes_of_a_file(tmp_path: Path) -> None:
         ("https://example.com/", Kind.INVALID),
         ("https://user@example.com/map.json", Kind.INVALID),
         ("ftp://example.com/map.json", Kind.INVALID),
+        ("https:///map.json", Kind.INVALID),
     ],
 )
 async def test_what_is_no_source(source: str, kind: Kind) -> None:
     with pytest.raises(Fault) as caught:
         await fetch_map(source)
     assert caught.value.kind is kind
+
+
+async def test_a_password_in_an_address_is_not_repeated() -> None:
+    """Known fault 79."""
+    with pytest.raises(Fault) as caught:
+        await fetch_map("https://user:hunter2@example.com/map.json")
+    assert "user name or password" in caught.value.sentence
+    assert "hunter2" not in caught.value.sentence
+
+
+async def test_what_is_no_digest_is_no_map_s_fault(tmp_path: Path) -> None:
+    with pytest.raises(Fault, match="is not a SHA-256 digest"):
+        await fetch_map(str(tmp_path / "not looked at.json"), "abcd")
 
 
 def test_the_newest_map_has_a_name() -> None:

@@ -79,7 +79,7 @@ def clock(checkup: Checkup, now: int) -> Finding:
     if newest is not None and newest > now + _SKEW_US:
         seen = f"the newest call in the ledger started at {when.shown(newest)} UTC, which is yet to come"
         return warning("clock", seen, "the clock was set back: see whether it is right now")
-    return ok("clock", f"{when.shown(now)} UTC, after every call in the ledger")
+    return ok("clock", f"{when.shown(now)} UTC" + ("" if newest is None else ", after every call in the ledger"))
 
 
 def server(seen: Server) -> Finding:

@@ -14,8 +14,11 @@ _LAG_US = 10_000_000
 """How long an ended call may wait for the ledger before somebody should look."""
 
 
-async def check(settings: Settings, db: Database | None) -> list[Finding]:
-    """The journals, and the calls that the database refused. Without a database all that is journalled waits."""
+async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) -> list[Finding]:
+    """The journals, and the calls that the database refused. Without a database nobody knows what of it waits.
+
+    `lag_us`: how long an ended call may wait for the ledger unmentioned.
+    """
     folder = settings.database.journal
     try:
         marks = {} if db is None else await marks_of(db)
@@ -23,24 +26,25 @@ async def check(settings: Settings, db: Database | None) -> list[Finding]:
         letters = await asyncio.to_thread(DeadLetters, folder)
     except (Fault, OSError) as error:
         return [fault("journal", error)]
-    return [journal(seen, settings.database.journal_max, when.now_us()), dead_letters(letters)]
+    most = settings.database.journal_max
+    return [journal(seen, most, when.now_us(), lag_us, marked=db is not None), dead_letters(letters)]
 
 
-def journal(seen: Survey, most: int, now: int) -> Finding:
-    """How far the ledger is behind."""
+def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US, *, marked: bool = True) -> Finding:
+    """How far the ledger is behind; `marked`: whether it has said how far it is."""
     if seen.newer:
         told = f"{', '.join(seen.newer)} can be read by a newer version only"
         return warning("journal", told, "start that version: its calls are in no figure yet")
     if seen.bytes_on_disk >= most:
         return failed("journal", f"it has reached database.journal_max ({most:,} bytes)", "calls are refused: see why")
-    since = seen.waiting_since_us
-    behind = f"{seen.backlog_bytes:,} bytes not in the ledger yet"
+    since = seen.waiting_since_us if marked else None
+    behind = f"{'' if marked else 'up to '}{seen.backlog_bytes:,} bytes not in the ledger yet"
     if since is not None:
         behind += f", the oldest call ended {max(0, now - since) / 1e6:,.0f} s ago"
     if seen.dead:
         told = f"{seen.dead} of {len(seen.journals)} left by processes that are dead; {behind}"
         return warning("journal", told, "start `tollkeeper serve`, which replays them; if it runs, see its log")
-    if since is not None and now - since > _LAG_US:
+    if since is not None and now - since > lag_us:
         return warning("journal", behind, "the ledger does not follow: see the log and the database")
     return ok("journal", f"{len(seen.journals)} in use, {behind}")
 
