@@ -24,6 +24,7 @@ ROWS_AT_ONCE = 25
 
 _psycopg: Callable[..., Dialect] = URL.create("postgresql+psycopg").get_dialect()
 _PSYCOPG = _psycopg(paramstyle="format")
+_SQLITE = sqlite.dialect()
 
 
 class BulkStatement(NamedTuple):
@@ -81,9 +82,14 @@ def _joined(rows: Sequence[Values], given: Sequence[bool]) -> Values:
 @lru_cache(maxsize=512)
 def _sqlite_text(statement: Insert, columns: tuple[str, ...], rows: int) -> str:
     """The statement for so many rows of these columns."""
-    one_row = str(statement.compile(dialect=sqlite.dialect(), column_keys=list(columns)))
     places = f"({', '.join('?' * len(columns))})"
-    return one_row.replace(f"VALUES {places}", f"VALUES {', '.join([places] * rows)}", 1)
+    return _of_one_row(statement, columns).replace(f"VALUES {places}", f"VALUES {', '.join([places] * rows)}", 1)
+
+
+@lru_cache(maxsize=64)
+def _of_one_row(statement: Insert, columns: tuple[str, ...]) -> str:
+    """Apart from the number of rows, which is another in every batch: this takes a thousand times as long."""
+    return str(statement.compile(dialect=_SQLITE, column_keys=list(columns)))
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeAlias
 
-from gateway.core.pricing.price import Price
+from gateway.core.pricing.price import Price, Tariff
 from gateway.core.pricing.rates import EXACT, per_million_text
 
 Prices: TypeAlias = Mapping[str, Mapping[str, Price]]
@@ -53,6 +53,10 @@ def compare(before: Prices, after: Prices, broken: Mapping[str, str]) -> MapChan
         doubts.append("it has no price of any known provider")
     elif len(removed) > len(old) * _LOSS:
         doubts.append(f"{len(removed)} of {len(old)} known models are missing in it")
+    priced = [model for model in both if old[model].unknown_because is None]
+    unpriced = [model for model in priced if new[model].unknown_because is not None]
+    if len(unpriced) > len(priced) * _LOSS:
+        doubts.append(f"{len(unpriced)} of {len(priced)} models have no price in it any more: {_some(unpriced)}")
     lost = [f"{name}: {why}" for name, why in broken.items()]
     if lost:
         doubts.append(f"{len(lost)} of its entries cannot be read: {_some(lost)}")
@@ -84,10 +88,25 @@ def _rate(price: Price, meter: str) -> str:
 
 
 def _leaps(model: str, old: Price, new: Price) -> Iterator[str]:
-    for meter, rate in old.rates.items():
-        later = new.rates.get(meter)
+    before, after = _rates(old), _rates(new)
+    for (where, meter), rate in before.items():
+        later = after.get((where, meter))
         if later is not None and rate and not 1 < EXACT.divide(later, rate) * _FACTOR < _FACTOR**2:
-            yield f"{model} {meter} {_rate(old, meter)} → {_rate(new, meter)}"
+            yield f"{model} {meter}{where} ${per_million_text(rate)} → ${per_million_text(later)}"
+
+
+def _rates(price: Price) -> dict[tuple[str, str], Decimal]:
+    """Every rate of a price, by where it holds (in words, empty: plainly) and its meter."""
+    tariffs = {
+        "": Tariff(price.rates, price.steps),
+        **{f" in the tier {tier}": one for tier, one in price.tiers.items()},
+    }
+    tables = {where: tariff.rates for where, tariff in tariffs.items()}
+    for where, tariff in tariffs.items():
+        tables |= {f"{where} above {step.above} tokens": step.rates for step in tariff.steps}
+    if price.off_peak is not None:
+        tables[" off-peak"] = price.off_peak.rates
+    return {(where, meter): rate for where, rates in tables.items() for meter, rate in rates.items()}
 
 
 def _some(texts: list[str]) -> str:

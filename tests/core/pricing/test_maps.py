@@ -1,8 +1,9 @@
 """What a newer price map changes, and what makes it hard to believe."""
 
 from decimal import Decimal
+from typing import Any
 
-from gateway.core.pricing import Price, Step
+from gateway.core.pricing import OffPeak, Price, Step, Tariff, Window
 from gateway.core.pricing.maps import Change, compare
 
 D = Decimal
@@ -50,6 +51,38 @@ def test_a_lost_half_is_not_believed() -> None:
     assert compare({"a": many(20)}, {"a": many(18)}, {}).doubts == ()
     assert compare({"a": many(20)}, {"a": many(17)}, {}).doubts == ("3 of 20 known models are missing in it",)
     assert compare({"a": many(20)}, {}, {}).doubts == ("it has no price of any known provider",)
+
+
+def test_a_map_that_prices_nothing_any_more_is_not_believed() -> None:
+    """Known fault 22: every field of a cost zero, or of another name."""
+
+    def without(count: int) -> dict[str, Price]:
+        nothing = {f"m{number}": price("1e-6", unknown_because="it has no price") for number in range(count)}
+        return {**many(20), **nothing}
+
+    assert compare({"a": many(20)}, {"a": without(2)}, {}).doubts == ()
+    (doubt,) = compare({"a": many(20)}, {"a": without(3)}, {}).doubts
+    assert doubt == "3 of 20 models have no price in it any more: a/m0; a/m1; a/m2"
+    assert compare({"a": without(20)}, {"a": without(20)}, {}).doubts == ()
+
+
+def test_a_leap_is_seen_wherever_a_rate_holds() -> None:
+    """Known fault 21."""
+    rates, dear = {"input": D("1e-6")}, {"input": D("1e-3")}
+    window = (Window(0, 60),)
+    cases: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ({"steps": (Step(5, rates),)}, {"steps": (Step(5, dear),)}, " above 5 tokens"),
+        ({"tiers": {"flex": Tariff(rates)}}, {"tiers": {"flex": Tariff(dear)}}, " in the tier flex"),
+        (
+            {"tiers": {"flex": Tariff({}, (Step(5, rates),))}},
+            {"tiers": {"flex": Tariff({}, (Step(5, dear),))}},
+            " in the tier flex above 5 tokens",
+        ),
+        ({"off_peak": OffPeak(window, rates)}, {"off_peak": OffPeak(window, dear)}, " off-peak"),
+    ]
+    for before, after, where in cases:
+        (doubt,) = compare({"a": {"m": price("1e-6", **before)}}, {"a": {"m": price("1e-6", **after)}}, {}).doubts
+        assert doubt == f"1 rates differ by more than 100 times: a/m input{where} $1 → $1000"
 
 
 def test_broken_entries_and_leaps_are_not_believed() -> None:
