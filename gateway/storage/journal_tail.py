@@ -8,8 +8,8 @@ from collections import deque
 from gateway.core.calls import CallRecord
 from gateway.storage.journal_reader import Batch, Mark
 
-KEPT = 4000
-"""Calls; at a thousand a second they wait for some tenths of a second here."""
+KEPT = 8000
+"""Calls; at ten thousand a second they wait for some tenths of a second here."""
 
 _Place = tuple[int, int]
 """A mark as plain as it gets: segment and offset. One is made for every call."""

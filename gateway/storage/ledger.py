@@ -5,12 +5,14 @@ Append-only: no row of a call is ever changed here. Knows of a journal its id an
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import sleep
 
 from sqlalchemy import ColumnElement, Text, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from gateway.core.calls import CallRecord
 from gateway.core.errors import Fault, Kind
+from gateway.core.rollups import Rollup
 from gateway.storage.address import DialectName
 from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.clock import wall_clock_us
@@ -31,6 +33,11 @@ from gateway.storage.tables import attempts, calls, charges, journal_marks, roll
 
 _KEYS_AT_ONCE = 4000
 """SQLite takes 32,766 parameters in one statement; the key of a rollup has eight."""
+
+_ROWS_AT_ONCE = 100
+_SUMS_AT_ONCE = 500
+"""Calls that are dealt with before the event loop has a turn: compiled code never lets go of the interpreter by itself,
+and an answer would wait for a whole batch."""
 
 _CALLS = BulkInsert(calls, CALL_COLUMNS)
 _ATTEMPTS = BulkInsert(attempts, attempts.c.keys())
@@ -115,10 +122,24 @@ async def _add(
 def _prepare(
     records: Sequence[CallRecord], rows_from: Callable[[Sequence[CallRecord]], LedgerRows], dialect: DialectName
 ) -> tuple[list[BulkStatement], Rollups]:
-    rows = rows_from(records)
+    rows = LedgerRows()
+    for start in range(0, len(records), _ROWS_AT_ONCE):
+        some = rows_from(records[start : start + _ROWS_AT_ONCE])
+        rows.calls += some.calls
+        rows.attempts += some.attempts
+        rows.charges += some.charges
+        sleep(0)
+    rollups: Rollups = {}
+    for start in range(0, len(rows.calls), _SUMS_AT_ONCE):
+        for key, sums in _add_up(rows.calls[start : start + _SUMS_AT_ONCE]).items():
+            rollups.setdefault(key, Rollup()).merge(sums)
+        sleep(0)
     tables = ((_CALLS, rows.calls), (_ATTEMPTS, rows.attempts), (_CHARGES, rows.charges))
-    statements = [statement for insertion, values in tables for statement in insertion.of(values, dialect)]
-    return statements, _add_up(rows.calls)
+    statements = []
+    for insertion, values in tables:
+        statements += insertion.of(values, dialect)
+        sleep(0)
+    return statements, rollups
 
 
 def _mended_rows_of(records: Sequence[CallRecord]) -> LedgerRows:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Fault
-from gateway.jobs.shipping import BATCH, Counts, Shipment
+from gateway.jobs.shipping import BATCH, READ, Counts, Shipment
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalReader, JournalWriter, Mark
@@ -36,13 +36,26 @@ async def test_a_full_batch_says_that_there_may_be_more(journal: JournalWriter, 
     counts = Counts()
     shipment = shipment_of(journal, db, counts)
     assert not await shipment.next_batch()
-    for number in range(BATCH + 1):
+    for number in range(READ + 1):
         journal.close_call(a_call(number))
     assert await shipment.backlog_bytes() > 0
     assert await shipment.next_batch()
     assert not await shipment.next_batch()
-    assert counts.shipped == BATCH + 1
+    assert counts.shipped == READ + 1
     assert await shipment.backlog_bytes() == 0
+
+
+@pytest.mark.anyio
+async def test_more_goes_at_once_from_memory(journal: JournalWriter, db: Database, sql: Operator) -> None:
+    counts = Counts()
+    ledger = Ledger(db, DeadLetters(journal.directory.parent))
+    shipment = Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), counts, journal.recent)
+    for number in range(BATCH + 1):
+        journal.close_call(a_call(number))
+    assert await shipment.next_batch()
+    assert counts.shipped == BATCH
+    assert not await shipment.next_batch()
+    assert (sql.count("calls"), sql.one("SELECT sum(calls) FROM rollups_hourly")) == (BATCH + 1, BATCH + 1)
 
 
 @pytest.mark.anyio
