@@ -49,13 +49,18 @@ _FILLS = (
 )
 
 
-def make(url: str, count: int, now_us: int) -> None:
-    """Tables of the first revision and so many calls, evenly over the year before. On PostgreSQL as superuser."""
+def make_empty(url: str) -> None:
+    """Tables of the first revision."""
     with TemporaryDirectory() as folder:
         first = Path(folder) / "migrations"
         ours = Path(__file__).parents[1] / "migrations"
         shutil.copytree(ours, first, ignore=shutil.ignore_patterns("__pycache__", "*_months.py"))
         upgrade(url, folder=first)
+
+
+def make(url: str, count: int, now_us: int) -> None:
+    """Tables of the first revision and so many calls, evenly over the year before. On PostgreSQL as superuser."""
+    make_empty(url)
     engine = create_engine(url.replace("+aiosqlite", ""))
     with engine.begin() as connection:
         _fill(connection, count, now_us)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from time import monotonic, sleep, time_ns
+from time import monotonic, sleep
 
 from sqlalchemy import create_engine, text
 
@@ -26,6 +26,7 @@ from gateway.core.calls import Attempt, CallFacts, CallRecord, Charge, End
 from gateway.core.errors import Fault
 from gateway.core.usage import Basis, Usage
 from gateway.proxy.ids import new_id
+from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database, differences
 from gateway.storage.journal_reader import Mark
@@ -61,7 +62,7 @@ def main() -> int:
     with TemporaryDirectory(prefix="tollkeeper-bench-") as folder:
         url = asked.database or f"sqlite+aiosqlite:///{folder}/old.db"
         if not asked.there:
-            make(url, asked.calls, _now_us())
+            make(url, asked.calls, wall_clock_us())
         return _measured(url, Path(folder), kill=asked.kill)
 
 
@@ -155,7 +156,7 @@ async def _write(url: str, letters: DeadLetters, written: Written, over: Event) 
 
 
 def _call() -> CallRecord:
-    now = _now_us()
+    now = wall_clock_us()
     facts = CallFacts(new_id(now), now, "/v1/chat/completions", key="key-1", team="team-1", model="fast")
     charged = (Charge(0, "input", 200, "2", 400_000), Charge(0, "output", 100, "12", 1_200_000))
     usage = Usage(input=200, output=100)
@@ -164,10 +165,6 @@ def _call() -> CallRecord:
         cost_nano=1_600_000, charges=charged,
     )  # fmt: skip
     return CallRecord(facts, End.COMPLETED, 200, None, (attempt,), ended_us=now)
-
-
-def _now_us() -> int:
-    return time_ns() // 1000
 
 
 if __name__ == "__main__":

@@ -45,15 +45,12 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     mistakes.sort(key=lambda mistake: (mistake.line is None, mistake.line or 0))
     if as_json:
         _print_json(file, mistakes, notes)
-    else:
-        for note in notes:
-            print(f"Note: {note}", file=sys.stderr)
-        if not mistakes:
-            print(f"{file or 'no settings file, only the environment and the defaults'}: no mistakes")
-    if mistakes and as_json:
-        raise typer.Exit(WRONG_USE)
+        raise typer.Exit(WRONG_USE if mistakes else 0)
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
     if mistakes:
         raise SettingsError(mistakes)
+    print(f"{file or 'no settings file, only the environment and the defaults'}: no mistakes")
 
 
 def _print_json(file: Path | None, mistakes: "list[Problem]", notes: list[str]) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from gateway.core.calls import CallRecord
 from gateway.core.errors import Fault, Kind
-from gateway.core.rollups import Rollup
 from gateway.storage.address import DialectName
 from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.clock import wall_clock_us
@@ -131,8 +130,7 @@ def _prepare(
         sleep(0)
     rollups: Rollups = {}
     for start in range(0, len(rows.calls), _SUMS_AT_ONCE):
-        for key, sums in _add_up(rows.calls[start : start + _SUMS_AT_ONCE]).items():
-            rollups.setdefault(key, Rollup()).merge(sums)
+        _add_up(rows.calls[start : start + _SUMS_AT_ONCE], rollups)
         sleep(0)
     tables = ((_CALLS, rows.calls), (_ATTEMPTS, rows.attempts), (_CHARGES, rows.charges))
     statements = []

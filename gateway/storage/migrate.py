@@ -178,8 +178,7 @@ def _pending(scripts: "ScriptDirectory", revision: str | None) -> "list[Script]"
 
 def _step(script: "Script", calls: int, dialect: str) -> Step:
     about = (script.doc or "").partition("\n")[0]
-    seconds = script.module.SECONDS_PER_MILLION_CALLS
-    return Step(script.revision, about, (seconds[dialect] if isinstance(seconds, dict) else seconds) * calls / 1e6)
+    return Step(script.revision, about, script.module.SECONDS_PER_MILLION_CALLS[dialect] * calls / 1e6)
 
 
 def _require_known(revision: str | None, known: Collection[str]) -> None:

@@ -3,9 +3,9 @@
 The ledger, as it writes, and the reports, as they read, take a call's figures from the same columns.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import BigInteger, Select, Text, and_, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -43,7 +43,10 @@ class RollupKey(NamedTuple):
 Rollups: TypeAlias = dict[RollupKey, Rollup]
 
 
-AddUp: TypeAlias = Callable[[Iterable[Sequence[Any]]], Rollups]
+class AddUp(Protocol):
+    """Makes the sums of rows, or adds them to those that there are."""
+
+    def __call__(self, rows: Iterable[Sequence[Any]], rollups: Rollups | None = None) -> Rollups: ...
 
 
 def adder(columns: Sequence[str]) -> AddUp:
@@ -53,7 +56,7 @@ def adder(columns: Sequence[str]) -> AddUp:
     group_of = itemgetter(*(at[name] for name in DIMENSIONS))
     figures_at = [at[name] for name in FIGURES]
 
-    def add_up(rows: Iterable[Sequence[Any]]) -> Rollups:
+    def add_up(rows: Iterable[Sequence[Any]], rollups: Rollups | None = None) -> Rollups:
         groups: dict[tuple[int, Sequence[Any]], list[Sequence[Any]]] = {}
         for row in rows:
             key = row[started] // HOUR_US, group_of(row)
@@ -62,7 +65,8 @@ def adder(columns: Sequence[str]) -> AddUp:
                 groups[key] = [row]
             else:
                 group.append(row)
-        rollups: Rollups = {}
+        if rollups is None:
+            rollups = {}
         for (hour, names), calls in groups.items():
             of = RollupKey(hour * HOUR_US, tuple([name or "" for name in names]))
             rollups.setdefault(of, Rollup()).add(calls, figures_at)

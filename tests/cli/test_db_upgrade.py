@@ -16,8 +16,8 @@ from tests.storage.test_partitions import filled
 
 
 @pytest.fixture
-def before(postgres: PostgresServer, tmp_path: Path) -> Iterator[str]:
-    with old_ledger(postgres, tmp_path / "migrations") as url:
+def before(postgres: PostgresServer) -> Iterator[str]:
+    with old_ledger(postgres) as url:
         asyncio.run(filled(url))
         yield url
 

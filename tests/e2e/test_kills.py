@@ -127,7 +127,8 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
         clients, stopping = Clients(gateway.port, "up/any", TAGS), asyncio.Event()
         calling = asyncio.create_task(clients.call_until(stopping, CLIENTS))
         counted = asyncio.create_task(scrape(gateway, stopping))
-        killed = await kill_at_random(gateway, seconds, chance)
+        async with asyncio.timeout(60):
+            killed = await kill_at_random(gateway, seconds, chance)
         stopping.set()
         await calling
         until(lambda: replayed(gateway, WORKERS), "the journals of the dead", within=30)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import Fault
-from gateway.jobs.shipping import BATCH, READ, Counts, Shipment
+from gateway.jobs.shipping import BATCH, READ, Counts, Recent, Shipment
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalReader, JournalWriter, Mark
@@ -26,9 +26,9 @@ async def journal(tmp_path: Path) -> AsyncIterator[JournalWriter]:
     await journal.stop()
 
 
-def shipment_of(journal: JournalWriter, db: Database, counts: Counts) -> Shipment:
+def shipment_of(journal: JournalWriter, db: Database, counts: Counts, recent: Recent | None = None) -> Shipment:
     ledger = Ledger(db, DeadLetters(journal.directory.parent))
-    return Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), counts)
+    return Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), counts, recent)
 
 
 @pytest.mark.anyio
@@ -48,8 +48,7 @@ async def test_a_full_batch_says_that_there_may_be_more(journal: JournalWriter, 
 @pytest.mark.anyio
 async def test_more_goes_at_once_from_memory(journal: JournalWriter, db: Database, sql: Operator) -> None:
     counts = Counts()
-    ledger = Ledger(db, DeadLetters(journal.directory.parent))
-    shipment = Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), counts, journal.recent)
+    shipment = shipment_of(journal, db, counts, journal.recent)
     for number in range(BATCH + 1):
         journal.close_call(a_call(number))
     assert await shipment.next_batch()

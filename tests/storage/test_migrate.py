@@ -108,7 +108,7 @@ from alembic import op
 revision = "{revision}"
 down_revision = "{after}"
 
-SECONDS_PER_MILLION_CALLS = 60.0
+SECONDS_PER_MILLION_CALLS = {{"sqlite": 60.0, "postgresql": 60.0}}
 
 
 def upgrade() -> None:

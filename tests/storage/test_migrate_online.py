@@ -1,7 +1,6 @@
 """Partitions put over a ledger that is in use: nobody waits, nothing is lost, and whoever was stopped goes on."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.old_ledger import make_empty
 from gateway.core.errors import Fault
 from gateway.proxy.ids import new_id
 from gateway.storage.backends import backend_of
@@ -32,18 +32,17 @@ PARTS = [*(part.name for part in parts_of(REVISION, "postgresql")), "the rest, i
 
 
 @contextmanager
-def old_ledger(server: PostgresServer, folder: Path) -> Iterator[str]:
+def old_ledger(server: PostgresServer) -> Iterator[str]:
     """The URL of a database of the revision before there were partitions."""
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "*_months.py"))
     url = server.new_database()
-    upgrade(url, folder=folder)
+    make_empty(url)
     yield url
     server.drop(url)
 
 
 @pytest.fixture
-def before(postgres: PostgresServer, tmp_path: Path) -> Iterator[str]:
-    with old_ledger(postgres, tmp_path / "migrations") as url:
+def before(postgres: PostgresServer) -> Iterator[str]:
+    with old_ledger(postgres) as url:
         yield url
 
 
@@ -128,10 +127,10 @@ def test_a_ledger_that_was_empty_when_it_began_is_converted_with_its_first_call(
 
 
 @pytest.mark.anyio
-async def test_a_ledger_in_a_schema_of_its_own_is_converted_there(before: str, pg: Operator, tmp_path: Path) -> None:
+async def test_a_ledger_in_a_schema_of_its_own_is_converted_there(before: str, pg: Operator) -> None:
     pg.run("CREATE SCHEMA books")
     url = f"{before}?options=-csearch_path%3Dbooks"
-    upgrade(url, folder=tmp_path / "migrations")
+    make_empty(url)
     records = await filled(url)
     stop_before(url, PARTS[2])
     assert (begun(url), begun(before)) == (True, False)

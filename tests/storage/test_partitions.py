@@ -1,7 +1,7 @@
 """Months on PostgreSQL: there before they are needed, whole when they go; nothing is refused, nothing counted twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from gateway.storage.ledger import Ledger
 from gateway.storage.partitions import AHEAD, Months, drop, first_id, month, partitions
 from gateway.storage.reports import Reports
 from gateway.storage.retention import Progress, Retention, kept_since
-from tests.databases import Operator, new_postgres, opened, operator
+from tests.databases import Operator, opened, operator
 from tests.postgres_server import PostgresServer
 from tests.storage.calls import a_call, an_attempt, with_facts
 
@@ -83,21 +83,9 @@ async def filled(url: str) -> list[CallRecord]:
 
 
 @pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
-    with new_postgres(postgres) as url:
-        yield url
-
-
-@pytest.fixture
 async def months_db(url: str) -> AsyncIterator[Database]:
     async with opened(url) as db:
         yield db
-
-
-@pytest.fixture
-def pg(url: str) -> Iterator[Operator]:
-    with operator(url) as connection:
-        yield connection
 
 
 # --- made ahead -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Parts of an upgrade: patient with whoever is in the way, one upgrader at a time."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from types import ModuleType
@@ -11,20 +10,7 @@ from sqlalchemy import Connection, text
 from gateway.core.errors import Fault, Kind
 from gateway.storage.backends import backend_of
 from gateway.storage.parts import Part, carry_out, have_begun, parts_of, turn
-from tests.databases import Operator, new_postgres, operator
-from tests.postgres_server import PostgresServer
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
-    with new_postgres(postgres) as url:
-        yield url
-
-
-@pytest.fixture
-def pg(url: str) -> Iterator[Operator]:
-    with operator(url) as connection:
-        yield connection
+from tests.databases import Operator
 
 
 def lock_calls(connection: Connection) -> None:

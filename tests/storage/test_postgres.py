@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +30,6 @@ from tests.storage.calls import START_US, a_call, an_attempt, call_id, with_fact
 from tests.storage.test_keys import KEY
 
 NOTE = insert(revisions).values(noun="notes", number=1)
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> Iterator[str]:
-    with new_postgres(postgres) as url:
-        yield url
 
 
 @pytest.fixture
