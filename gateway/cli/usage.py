@@ -1,13 +1,14 @@
 """`tollkeeper usage`: what was used, what it took and cost, summed by whatever one asks for."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from gateway.cli import when
+from gateway.cli import energy, when
+from gateway.cli.energy import GCo2PerKwh, Overhead, WhPer1k
 from gateway.cli.frame import AsJson, Config, opened, read_settings, run
 from gateway.cli.tables import Column, console, count, decimal, money, print_json, print_table, word
 from gateway.control import times
@@ -21,6 +22,20 @@ _SHOWN_OF_START = {"hour": 16, "day": 10, "month": 7}
 """How much of `2026-10-31 08:00` names an interval."""
 _LAG_US = 2_000_000
 """How long a call may be missing in the figures unmentioned: many times what it takes while all is well."""
+
+_DOUBTS = {"estimated": 50, "unpriced": 99}
+"""What may be said of calls whose figures are not certain, and the worth of its column."""
+_COLUMNS = (
+    Column("calls", 95, right=True),
+    Column("errors", 60, right=True),
+    Column("input", 90, right=True),
+    Column("of it\ncached", 40, right=True),
+    Column("output", 90, right=True),
+    Column("TTFT\np50 ms", 80, right=True),
+    Column("TTFT\np95 ms", 70, right=True),
+    Column("tokens\nper s", 75, right=True),
+    Column("cost", 100, right=True),
+)
 
 
 def usage(
@@ -37,12 +52,16 @@ def usage(
     interval: Annotated[
         str | None, typer.Option("--interval", metavar="NAME", help="A row for each hour, day or month.")
     ] = None,
+    wh_per_1k: WhPer1k = None,
+    g_co2_per_kwh: GCo2PerKwh = None,
+    overhead: Overhead = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Show usage, timings and cost of a period.
 
-    The last 30 days if none is named; times are UTC.
+    The last 30 days if none is named; times are UTC. With --wh-per-1k also an estimate of its energy, and with
+    --g-co2-per-kwh of its CO2e.
     """
     if interval is not None and interval not in _INTERVALS:
         raise Fault(Kind.INVALID, f"{interval!r} is not known", hint="write hour, day or month", param="--interval")
@@ -50,7 +69,10 @@ def usage(
     period = times.past_us(since, "--since", now), times.past_us(until, "--until", now)
     group_by = [name.strip() for name in by.split(",") if name.strip()]
     _check(group_by, *period, interval)
+    factors = energy.factors(wh_per_1k, g_co2_per_kwh, overhead)
     report, notes = run(_read(config, group_by, *period, interval))
+    if factors is not None:
+        report = energy.of_report(report, factors)
     if as_json:
         print_json(report)
     elif not report["rows"]:
@@ -94,42 +116,34 @@ async def _read(
 def print_usage(
     out: "Console", report: Mapping[str, Any], group_by: Sequence[str], interval: str | None = None
 ) -> None:
-    """A table of `{rows, totals}` of contract §5 with a line of totals."""
+    """A table of `{rows, totals}` of contract §5 with a line of totals, and of its energy if that was added."""
     rows, totals = report["rows"], report["totals"]
+    every = [*rows, totals]
     names = [*(["start UTC"] if interval else []), *group_by]
-    columns = [
-        *(Column(name) for name in names),
-        Column("calls", 95, right=True),
-        Column("errors", 60, right=True),
-        Column("input", 90, right=True),
-        Column("of it\ncached", 40, right=True),
-        Column("output", 90, right=True),
-        Column("TTFT\np50 ms", 80, right=True),
-        Column("TTFT\np95 ms", 70, right=True),
-        Column("tokens\nper s", 75, right=True),
-        Column("cost", 100, right=True),
-    ]
-    costs = money([row["cost_usd"] for row in [*rows, totals]])
-    doubtful = [
-        (name, Column(f"{name}\ncalls", worth, right=True))
-        for name, worth in (("estimated", 50), ("unpriced", 99))
-        if totals[f"{name}_calls"]
-    ]
-    columns += [column for _, column in doubtful]
-
-    def figures(row: Mapping[str, Any], cost: str) -> list[str]:
-        return [*_figures(row), cost, *(count(row[f"{name}_calls"]) for name, _ in doubtful)]
-
+    added = [*energy.columns(every), *_doubtful(every)]
+    costs = money([row["cost_usd"] for row in every])
+    figures = [[*_figures(row), *more] for row, *more in zip(every, costs, *(texts for _, texts in added), strict=True)]
     lines = []
-    for row, cost in zip(rows, costs[:-1], strict=True):
+    for row, shown in zip(rows, figures[:-1], strict=True):
         start = [_interval_name(row["start"], interval)] if interval else []
-        lines.append([*start, *(word(row[name]) for name in group_by), *figures(row, cost)])
+        lines.append([*start, *(word(row[name]) for name in group_by), *shown])
     blank = [""] * (len(names) - 1) if names else []
-    total = [*(["total"] if names else []), *blank, *figures(totals, costs[-1])]
+    total = [*(["total"] if names else []), *blank, *figures[-1]]
+    columns = [*map(Column, names), *_COLUMNS, *(column for column, _ in added)]
     print_table(out, columns, lines if names else [], total)
-    if doubtful:
-        shares = (f"{totals[f'{name}_calls'] / totals['calls']:.1%} {name}" for name, _ in doubtful)
+    shares = [f"{totals[f'{name}_calls'] / totals['calls']:.1%} {name}" for name in _DOUBTS if totals[f"{name}_calls"]]
+    if shares:
         out.print(f"Of {count(totals['calls'])} calls {', '.join(shares)}.", style="dim")
+    if "energy_method" in report:
+        out.print(f"Energy: {report['energy_method']}.", style="dim")
+
+
+def _doubtful(every: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Column, list[str]]]:
+    """Columns of what cannot be trusted to the last digit, if there is any; the totals come last."""
+    for name, worth in _DOUBTS.items():
+        counts = [row[f"{name}_calls"] for row in every]
+        if counts[-1]:
+            yield Column(f"{name}\ncalls", worth, right=True), [count(calls) for calls in counts]
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from math import ceil
 
+from gateway.core.energy import Range
 from gateway.core.errors import Fault, Kind
 from gateway.core.pricing import Price, exact_usd
 from gateway.core.usage import Usage
@@ -77,11 +78,21 @@ class GpuPrice:
 
 def gpu_price(usd_per_hour: Decimal, tokens_per_second: Decimal, utilisation: Decimal) -> GpuPrice:
     """The hour's price over the tokens of an hour. `utilisation` is the busy share of the time, above 0 up to 1."""
-    _above_zero(tokens_per_second, "tokens per second")
-    if not 0 < utilisation <= 1:
-        raise Fault(Kind.INVALID, f"utilisation is a share above 0 and up to 1, not {utilisation}", hint="40 % is 0.4")
+    _check_load(tokens_per_second, utilisation)
     tokens = _WIDE.multiply(_WIDE.multiply(tokens_per_second, _SECONDS_PER_HOUR), utilisation)
     return GpuPrice(_WIDE.divide(_WIDE.multiply(usd_per_hour, _MILLION), tokens), tokens)
+
+
+def own_wh_per_1k(watts: Decimal, tokens_per_second: Decimal, utilisation: Decimal) -> Range:
+    """Watt-hours for a thousand tokens of hardware that draws `watts` under load and is busy that share of the time.
+
+    Low: it draws nothing while idle. High: it draws as much as under load. The truth lies between.
+    """
+    _above_zero(watts, "what the hardware draws")
+    _check_load(tokens_per_second, utilisation)
+    tokens_per_hour = _WIDE.multiply(tokens_per_second, _SECONDS_PER_HOUR)
+    busy = _WIDE.divide(_WIDE.multiply(watts, Decimal(1000)), tokens_per_hour)
+    return Range(busy, _WIDE.divide(busy, utilisation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,12 @@ def pay_back(training_usd: Decimal, saves_usd_per_request: Decimal, requests_per
     _above_zero(saves_usd_per_request, "what a request saves")
     requests = ceil(Fraction(training_usd) / Fraction(saves_usd_per_request))
     return PayBack(requests, ceil(Fraction(requests, requests_per_day)) if requests_per_day else None)
+
+
+def _check_load(tokens_per_second: Decimal, utilisation: Decimal) -> None:
+    _above_zero(tokens_per_second, "tokens per second")
+    if not 0 < utilisation <= 1:
+        raise Fault(Kind.INVALID, f"utilisation is a share above 0 and up to 1, not {utilisation}", hint="40 % is 0.4")
 
 
 def _above_zero(amount: Decimal, what: str) -> None:

@@ -127,6 +127,43 @@ def test_several_forms_at_once(run: Run) -> None:
     assert list(json.loads(run(*flags.split(), "--json").stdout)) == ["latency", "training"]
 
 
+def test_what_energy_requests_take_by_a_stated_range(run: Run) -> None:
+    """Known fault 27: energy and CO2 as an estimate with method and range, by factors that somebody states."""
+    flags = ["--output", "300", "--per-day", "10000", "--wh-per-1k", "0.3-3.0", "--g-co2-per-kwh", "400"]
+    assert lines(run(*flags)) == {
+        "energy per 1k tokens": "0.3–3 Wh, 0.12–1.2 g CO2e",
+        "energy per request": "0.09–0.9 Wh, 0.036–0.36 g CO2e",
+        "energy per day": "0.9–9 kWh, 0.36–3.6 kg CO2e",
+        "energy per 30 days": "27–270 kWh, 10.8–108 kg CO2e",
+        "energy method": "generated tokens × 0.3–3.0 Wh per thousand × 400 g CO2e per kWh, as stated; "
+        "prompts not counted; estimate",
+    }
+    facts = json.loads(run(*flags, "--json").stdout)["energy"]
+    assert facts["per_day"] == {"energy_wh": {"low": 900, "high": 9000}, "co2e_g": {"low": 360, "high": 3600}}
+    assert facts["energy_method"].endswith("prompts not counted; estimate")
+
+
+def test_what_energy_a_token_takes_on_own_hardware(run: Run) -> None:
+    flags = ["--watts", "700", "--tokens-per-second", "1500"]
+    assert lines(run(*flags)) == {
+        "energy per 1k tokens": "0.13 Wh",
+        "energy method": "generated tokens × 700 W / 1,500 tokens per second, as stated; prompts not counted; estimate",
+    }
+    shown = lines(run(*flags, "--utilisation", "0.4", "--overhead", "1.2"))
+    assert shown["energy per 1k tokens"] == "0.156–0.389 Wh"
+    assert "at 40 % utilisation (low: idle it draws nothing; high: idle it draws the same)" in shown["energy method"]
+    facts = json.loads(run(*flags, "--json").stdout)["energy"]
+    assert facts["per_1k_tokens"] == {"energy_wh": {"low": pytest.approx(7 / 54), "high": pytest.approx(7 / 54)}}
+
+
+def test_energy_goes_beside_costs_and_gpus(run: Run) -> None:
+    prices = "--input-usd-per-1k 0.01 --output-usd-per-1k 0.03"
+    flags = f"--input 500 --output 300 {prices} --wh-per-1k 1"
+    assert list(json.loads(run(*flags.split(), "--json").stdout)) == ["requests", "energy"]
+    own = "--gpu-usd-per-hour 2.5 --watts 700 --tokens-per-second 1500 --output 300"
+    assert list(json.loads(run(*own.split(), "--json").stdout)) == ["gpu", "energy"]
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
@@ -152,6 +189,17 @@ def test_several_forms_at_once(run: Run) -> None:
         ("--gpu-usd-per-hour 2.5 --tokens-per-second 9 --input-usd-per-1k 1", "no price for output"),
         ("--gpu-usd-per-hour 2.5 --tokens-per-second 9 --input 5", "--input cannot be used alone or with these flags"),
         ("--utilisation 0.4", "--utilisation cannot be used alone"),
+        ("--tokens-per-second 9", "--tokens-per-second cannot be used alone"),
+        ("--watts 700", "--watts goes with --tokens-per-second"),
+        ("--watts 0 --tokens-per-second 9", "what the hardware draws must be above 0"),
+        ("--watts 700 --tokens-per-second 9 --utilisation 40", "40 % is 0.4"),
+        ("--watts 700 --tokens-per-second 9 --wh-per-1k 1", "--wh-per-1k and --watts contradict each other"),
+        ("--wh-per-1k 3-0.3", "--wh-per-1k: '3-0.3' ends below its beginning; write 0.3-3"),
+        ("--wh-per-1k -3", "--wh-per-1k: '-3' is not a range; write LOW-HIGH like 0.3-3.0"),
+        ("--wh-per-1k nan", "--wh-per-1k: 'nan' is not a range"),
+        ("--wh-per-1k 1 --overhead 0.2", "--overhead: '0.2' is not within 1 and 1,000,000; 20 % on top is 1.2"),
+        ("--wh-per-1k 1 --input 5", "--input cannot be used alone or with these flags"),
+        ("--g-co2-per-kwh 400", "--g-co2-per-kwh cannot be used alone"),
         ("--training-usd 5000", "--training-usd goes with --saves-usd-per-request"),
         ("--training-usd 5000 --saves-usd-per-request 0", "what a request saves must be above 0"),
         ("--per-day 5 --ttft-ms 1 --tpot-ms 1 --tokens 1", "--per-day cannot be used"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.core.calls import CallRecord, End
-from gateway.core.usage import Basis
+from gateway.core.usage import NOTHING_KNOWN, Basis
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.journal import JournalWriter
 from tests.cli.books import call, fill
@@ -126,6 +126,42 @@ def test_where_all_is_known_nothing_is_said_of_it(data: Path) -> None:
     assert told.stderr == ""
 
 
+def test_energy_is_a_range_by_factors_that_one_states(data: Path) -> None:
+    """Known fault 27: an optional estimate with its method and its range; the total is that of the same sums."""
+    asked = ("--wh-per-1k", "0.3-3.0", "--g-co2-per-kwh", "400")
+    shown = lines(data, *asked)
+
+    assert shown[0][-3:] == ["cost", "Wh", "g"]
+    assert [line[-2:] for line in shown if line[:1] in (["search"], ["support"])] == [["0.06–0.6", "0.024–0.24"]] * 2
+    assert next(line for line in shown if line[:1] == ["total"])[-2:] == ["0.12–1.2", "0.048–0.48"]
+    assert " ".join(shown[-1]) == (
+        "Energy: known generated tokens × 0.3–3.0 Wh per thousand × 400 g CO2e per kWh, as stated; "
+        "prompts not counted; estimate."
+    )
+    found = report(data, *asked)
+    assert found["totals"]["energy_wh"] == {"low": 0.12, "high": 1.2}
+    assert found["totals"]["co2e_g"] == {"low": 0.048, "high": 0.48}
+    assert [row["energy_wh"] for row in found["rows"]] == [{"low": 0.06, "high": 0.6}] * 2
+    assert shown[-1][1:] == f"{found['energy_method']}.".split()
+
+
+def test_energy_is_not_there_unless_asked_for(data: Path) -> None:
+    """Known fault 27: nobody gets a figure by factors that he has not stated."""
+    assert "nergy" not in invoke(data, "usage").stdout
+    assert "energy" not in invoke(data, "usage", "--json").stdout
+    assert "co2e_g" not in report(data, "--wh-per-1k", "1")["totals"]
+
+
+def test_the_energy_of_unknown_tokens_is_unknown(tmp_path: Path) -> None:
+    """Known fault 13: unknown is null, not zero."""
+    unknown = replace(COMPLETED, attempts=(replace(ATTEMPT, usage=NOTHING_KNOWN, usage_basis=Basis.NONE),))
+    fill(tmp_path, [call(1), call(2, record=unknown, model="mystery")])
+    rows = {row["model"]: row["energy_wh"] for row in report(tmp_path, "--wh-per-1k", "1")["rows"]}
+
+    assert rows == {"fast": {"low": 0.1, "high": 0.1}, "mystery": None}
+    assert next(line for line in lines(tmp_path, "--wh-per-1k", "1") if "mystery" in line)[-1] == "–"
+
+
 def test_what_is_in_no_figure_is_told_beside_them(data: Path) -> None:
     """Known faults 29, 52: a total that lacks something says so."""
     DeadLetters(data / "journal").add([(COMPLETED, "no such column")], 1)
@@ -188,6 +224,9 @@ def test_a_narrow_terminal_keeps_what_matters(data: Path) -> None:
         (("--since", "2026-02-30"), "--since"),
         (("--interval", "week"), "--interval"),
         (("--by", "colour"), "colour"),
+        (("--wh-per-1k", "3-0.3"), "--wh-per-1k: '3-0.3' ends below its beginning; write 0.3-3"),
+        (("--wh-per-1k", "-3"), "--wh-per-1k: '-3' is not a range; write LOW-HIGH"),
+        (("--g-co2-per-kwh", "400"), "--g-co2-per-kwh goes with --wh-per-1k"),
         (("--since", "1d", "--until", "2d"), ""),
     ],
 )

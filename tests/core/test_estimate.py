@@ -13,6 +13,7 @@ from gateway.core.estimate import (
     break_even,
     gpu_price,
     latency,
+    own_wh_per_1k,
     pay_back,
     per_token,
     spending,
@@ -69,6 +70,14 @@ def test_the_price_of_a_token_on_an_own_gpu() -> None:
     assert f"{gpu_price(D('2.50'), D(1500), D('0.4')).usd_per_million:.6f}" == "1.157407"
 
 
+def test_the_energy_of_own_hardware_is_a_range_as_wide_as_it_is_idle() -> None:
+    """Known fault 27: what it draws while idle is not known, so both ends are told."""
+    full = own_wh_per_1k(D(720), D(2000), D(1))
+    assert (full.low, full.high) == (D("0.1"), D("0.1"))  # 720 W for half a second
+    half = own_wh_per_1k(D(720), D(2000), D("0.5"))
+    assert (half.low, half.high) == (D("0.1"), D("0.2"))
+
+
 def test_break_even_is_where_an_hour_costs_the_same_elsewhere() -> None:
     even = break_even(D("2.50"), D(1500), D(10))
     assert even.tokens_per_hour == 250_000
@@ -110,6 +119,9 @@ def test_pay_back_is_the_first_request_that_suffices(training: Decimal, saves: D
         lambda: gpu_price(D(1), D(0), D(1)),
         lambda: gpu_price(D(1), D(1), D(0)),
         lambda: gpu_price(D(1), D(1), D(40)),
+        lambda: own_wh_per_1k(D(0), D(1), D(1)),
+        lambda: own_wh_per_1k(D(1), D(0), D(1)),
+        lambda: own_wh_per_1k(D(1), D(1), D(2)),
         lambda: break_even(D(1), D(1), D(0)),
         lambda: break_even(D(1), D(0), D(1)),
         lambda: pay_back(D(1), D(0), None),
