@@ -236,19 +236,21 @@ class _Client:
             if len(body) > limit:
                 raise _too_large(limit)
             return body
-        return await self._read_parts(message, limit)
+        return await self._read_parts(message, limit, int(length) if length.isdigit() else 0)
 
-    async def _read_parts(self, message: Message, limit: int) -> bytes:
-        whole = BytesIO()  # gives its bytes away without copying them
+    async def _read_parts(self, message: Message, limit: int, length: int) -> bytes:
+        """`length`: as stated, at most `limit`; 0 if it is not."""
+        whole = _room(length)  # gives its bytes away without copying them
         while True:
             if message["type"] == "http.disconnect":
                 self.body_read = self.left = True
                 raise asyncio.CancelledError(CLIENT_LEFT)
-            whole.write(message.get("body", b""))
+            whole.write(message.pop("body", b""))  # not kept while the next one comes
             if whole.tell() > limit:
                 raise _too_large(limit)
             if not message.get("more_body"):
                 self.body_read = True
+                whole.truncate()
                 return whole.getvalue()
             message = await self._receive()
 
@@ -269,6 +271,16 @@ class _Client:
         if self._watcher is not None:
             self._watcher.remove_done_callback(self._has_left)
             self._watcher.cancel()
+
+
+def _room(size: int) -> BytesIO:
+    """Has its bytes in one place from the start: one that grows is copied on the way, and leaves holes in the heap."""
+    room = BytesIO()
+    if size:
+        room.seek(size - 1)
+        room.write(b"\0")
+        room.seek(0)
+    return room
 
 
 def _too_large(limit: int) -> Fault:

@@ -194,15 +194,18 @@ class Exchange:
 
     def _next_part(self) -> Message:
         parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
+        if len(parts) > 1:
+            body = _first_of(parts)
+        else:
+            body = parts[0] if parts else b""
+            parts.clear()
         self.hungry = False
         self._expects = False
-        self._given = self.complete
-        self._taken = self.received
-        if self._line.paused:
+        self._taken += len(body)
+        self._given = self.complete and not parts
+        if self._line.paused and not parts:
             self._line.take_more()
-        return {"type": "http.request", "body": body, "more_body": not self.complete}
+        return {"type": "http.request", "body": body, "more_body": not self._given}
 
     async def send(self, message: Message) -> None:
         """Returns when more may be sent. Raises `ClientLeft` when nobody takes it any more."""
@@ -309,6 +312,14 @@ class Exchange:
             if self._owed < 0 or (self._owed and not more):
                 raise RuntimeError("the answer's body is not as long as its length says")
         return body
+
+
+def _first_of(parts: list[bytes]) -> bytes:
+    """Takes the small ones at the front as one, or a large one alone: joining those would double them for a while."""
+    count = next((place for place, part in enumerate(parts) if len(part) >= AT_ONCE), len(parts)) or 1
+    body = parts[0] if count == 1 else b"".join(parts[:count])
+    del parts[:count]
+    return body
 
 
 def _waits(expect: bytes, version: str) -> bool:

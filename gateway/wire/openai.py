@@ -16,6 +16,7 @@ from gateway.core.value import value
 from gateway.wire import json_edit
 from gateway.wire.inline_data import without_data
 from gateway.wire.openai_usage import Json, Stated, from_timings, stated
+from gateway.wire.outline import outline
 
 
 class Endpoint(StrEnum):
@@ -53,7 +54,7 @@ MAX_LABEL = 256
 def read_request(body: bytes) -> Asked:
     """Reads a request body. Raises `Fault` (invalid) naming the field that is wrong."""
     try:
-        asked = orjson.loads(without_data(body))
+        asked = orjson.loads(outline(body))
     except orjson.JSONDecodeError as error:
         raise Fault(Kind.INVALID, f"the body is not valid JSON: {error}") from None
     if not isinstance(asked, dict):
@@ -100,7 +101,7 @@ def asked_tier(body: bytes) -> str | None:
     if b'"service_tier"' not in body:
         return None
     try:
-        asked = orjson.loads(body)
+        asked = orjson.loads(outline(body))
     except orjson.JSONDecodeError:
         return None
     tier = asked.get("service_tier") if isinstance(asked, dict) else None
@@ -135,7 +136,7 @@ PER_MESSAGE = 3
 
 
 def message_count(body: bytes) -> int:
-    messages = orjson.loads(without_data(body)).get("messages")
+    messages = orjson.loads(outline(body)).get("messages")
     return len(messages) if isinstance(messages, list) else 0
 
 

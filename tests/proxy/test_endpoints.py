@@ -115,6 +115,15 @@ async def test_a_server_that_goes_down_interrupts_its_calls() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("stated", [len(chat()), len(chat()) - 5, 900])
+async def test_the_body_is_what_came_whatever_length_is_stated(stated: int) -> None:
+    """Room is made for what is stated; a server may let through another one."""
+    made = rig(whole())
+    client = await Client(made, content_length=str(stated)).sends(chat()[:9], chat()[9:]).run()
+    assert (client.status, made.upstream.asked[0].body) == (200, chat().replace(b'"a/m"', b'"m"'))
+
+
+@pytest.mark.anyio
 async def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
     made = rig()
     client = Client(made)

@@ -66,6 +66,18 @@ async def test_a_body_is_told_as_it_comes() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_large_part_is_told_alone() -> None:
+    """To join it with what came before would take as much memory again."""
+    whole = bytes(range(256)) * (AT_ONCE // 128)
+    application = Listening()
+    await Talk(application).says(head(f"POST / HTTP/1.1|host: a|content-length: {len(whole)}") + whole)
+    first, second, _ = application.told
+    assert len(first["body"]) < AT_ONCE
+    assert first["more_body"]
+    assert second == part(whole[len(first["body"]) :], more=False)
+
+
+@pytest.mark.anyio
 async def test_after_the_answer_there_is_nothing_more_to_be_told() -> None:
     told: list[Any] = []
 
