@@ -31,7 +31,7 @@ def price_book(settings: Settings, providers: Mapping[str, Provider]) -> PriceBo
         doubt = doubt_of(entry, _provider(entry, providers), known, KINDS)
         if doubt is not None and doubt.sure:
             param = f"prices.{entry.target_pattern}"
-            raise Fault(Kind.INVALID, doubt.sentence, hint="write USD per million", param=param)
+            raise Fault(Kind.INVALID, doubt.sentence, hint=doubt.advice, param=param)
         if doubt is not None:
             logger.warning("the price of %s: %s", doubt.target, doubt.sentence)
     return PriceBook(known, stated)
@@ -47,10 +47,6 @@ def price_desk(
 ) -> PriceDesk:
     """Everything about prices that the control plane works with."""
 
-    def doubt(entry: FilePrice) -> str | None:
-        found = doubt_of(entry, _provider(entry, providers), book.known, KINDS)
-        return None if found is None else found.sentence
-
     return PriceDesk(
         repository=repository,
         store=store,
@@ -58,7 +54,7 @@ def price_desk(
         providers=providers,
         aliased=tuple(target.name for alias in aliases.values() for target in alias.targets),
         places=price_places(settings),
-        doubt=doubt,
+        doubt=lambda entry: doubt_of(entry, _provider(entry, providers), book.known, KINDS),
     )
 
 

@@ -121,6 +121,6 @@ def _price_problems(settings: "Settings", notes: list[str]) -> "Iterator[Problem
             continue
         doubt = doubt_of(entry, providers.get(entry.target_pattern.partition("/")[0]), known, KINDS)
         if doubt is not None and doubt.sure:
-            yield Problem(line, path, doubt.sentence, "write USD per million", settings.source)
+            yield Problem(line, path, doubt.sentence, doubt.advice, settings.source)
         elif doubt is not None:
             notes.append(f"{path}: {doubt.sentence}")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.prices_desk import Desk, file_prices, price_desk
+from gateway.cli.prices_desk import file_prices, price_desk
 from gateway.cli.prices_sheet import repriced_json
 from gateway.control.repricing import SecondPricing, Timeline
 from gateway.core.errors import Fault, Kind
@@ -70,19 +70,11 @@ async def store_price(
                 raise Fault(Kind.NOT_FOUND, f"no price is set for {target}")
         else:
             resolved(entry, "", desk.known)
-            doubt = None if force else _doubt(desk, entry)
+            doubt = None if force else desk.doubt(entry)
             if doubt is not None:
-                raise Fault(Kind.INVALID, doubt, hint="--force sets it all the same")
+                hint = f"{doubt.advice}; --force sets it all the same"
+                raise Fault(Kind.INVALID, doubt.sentence, hint=hint, param=f"--{doubt.param.replace('_', '-')}")
         return await repository.set(target, entry, since_us, actor)
-
-
-def _doubt(desk: Desk, entry: FilePrice) -> str | None:
-    """Why a price can hardly be meant: its amount is another's by far, or there is nothing to borrow."""
-    model = entry.target_pattern.partition("/")[2]
-    if entry.like is not None and model != "*" and desk.known.find(entry.like, model) is None:
-        return f"no price of {entry.like}/{model} is known, so calls would have none"
-    doubt = desk.doubt(entry)
-    return None if doubt is None else doubt.sentence
 
 
 async def take_over(

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key
 from gateway.core.pricing import FilePrice, PriceBook
+from gateway.core.pricing.doubts import Doubt
 from gateway.core.routing import Provider
 from gateway.ports import Clock
 from gateway.storage.keys import KeyRepository, KeyStore
@@ -66,13 +67,13 @@ class PriceDesk:
     """Refreshed after each change, so that it holds here at once."""
     book: PriceBook
     """Those in force in this process."""
+    doubt: Callable[[FilePrice], Doubt | None]
+    """What makes a price hard to believe; null if nothing does."""
     providers: Mapping[str, Provider]
     aliased: tuple[str, ...] = ()
     """Targets that aliases lead to."""
     places: Mapping[str, str | None] = field(default_factory=dict)
     """What the settings file declares prices for, and where: `tollkeeper.yaml, line 12`."""
-    doubt: Callable[[FilePrice], str | None] = lambda _: None
-    """What makes a price hard to believe; null if nothing does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

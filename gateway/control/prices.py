@@ -54,7 +54,7 @@ class NewPrice(BaseModel):
     since: StrictStr | None = None
     """From when on it holds, RFC 3339; null: from now on."""
     force: bool = False
-    """Take it though it lies far from what the same model costs elsewhere."""
+    """Take it though it can hardly be meant: far from what the same model costs elsewhere, or nothing to borrow."""
 
 
 class PriceList(BaseModel):
@@ -113,7 +113,8 @@ async def set_price(target: str, body: NewPrice, services: Given) -> Response:
     resolved(entry, "", desk.book.known)
     doubt = None if body.force else desk.doubt(entry)
     if doubt is not None:
-        raise Fault(Kind.INVALID, doubt, hint="send `force: true` if it is meant", param="usd_per_million")
+        hint = f"{doubt.advice}, or send `force: true` if it is meant"
+        raise Fault(Kind.INVALID, doubt.sentence, hint=hint, param=doubt.param)
     now_us = services.clock.now_us()
     since_us = now_us if body.since is None else times.instant_us(body.since, "since")
     stored = await desk.repository.set(target, entry, since_us, ACTOR)

@@ -10,7 +10,9 @@ from gateway.control.dependencies import Check, DeclaredKey, Health, PriceDesk, 
 from gateway.control.router import control_app
 from gateway.core.keys import Key, digest
 from gateway.core.pricing import FilePrice, PriceBook
+from gateway.core.pricing.doubts import doubt_of
 from gateway.core.routing import Provider
+from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
@@ -71,6 +73,10 @@ class Plane:
         )
 
 
+def _provider_of(entry: FilePrice) -> Provider | None:
+    return PROVIDERS.get(entry.target_pattern.partition("/")[0])
+
+
 def plane_on(database: Database) -> Plane:
     clock = FakeClock()
     keys = KeyRepository(database, clock.now_us)
@@ -90,7 +96,7 @@ def plane_on(database: Database) -> Plane:
             providers=PROVIDERS,
             aliased=("gpu-box/other",),
             places={stated.target_pattern: "tollkeeper.yaml, line 20"},
-            doubt=lambda entry: "hardly meant" if (entry.usd_per_call or 0) > 1000 else None,
+            doubt=lambda entry: doubt_of(entry, _provider_of(entry), KNOWN_PRICES, KINDS),
         ),
         reports=Reports(database),
         health=WELL,

@@ -91,7 +91,7 @@ async def test_a_borrowed_price_names_its_lender(admin: httpx.AsyncClient) -> No
         ({"usd_per_million": {"input": "1e99"}}, "from 0 to"),
         ({"usd_per_million": {"input": "two"}}, "not a decimal"),
         ({"like": "vllm"}, "without known prices"),
-        ({"usd_per_call": "5000"}, "hardly meant"),
+        ({"usd_per_million": {"input": "0.000001"}}, "was it meant per token?"),
         ({"free": True, "since": "soon"}, "not a point in time"),
         ({"free": True, "per_million": {}}, "Extra inputs"),
     ],
@@ -103,9 +103,24 @@ async def test_what_makes_no_sense_is_refused(admin: httpx.AsyncClient, body: di
     assert (await admin.get("/admin/prices/openai/gpt-x/history")).json()["items"] == []
 
 
-async def test_a_price_that_can_hardly_be_meant_needs_force(admin: httpx.AsyncClient) -> None:
-    body = {"usd_per_call": "5000", "force": True}
-    assert (await admin.put("/admin/prices/openai/gpt-x", json=body)).status_code == 200
+@pytest.mark.parametrize(
+    ("target", "body", "param", "words"),
+    [
+        ("openai/gpt-x", {"usd_per_million": {"input": "0.000001"}}, "usd_per_million", "was it meant per token?"),
+        ("gpu-box/gpt-y", {"like": "openai"}, "like", "no price of openai/gpt-y is known, so calls would have none"),
+    ],
+)
+async def test_a_price_that_can_hardly_be_meant_needs_force(
+    admin: httpx.AsyncClient, target: str, body: dict[str, object], param: str, words: str
+) -> None:
+    """Known faults 21 and 23, in the words of `tollkeeper prices set`."""
+    path = f"/admin/prices/{target}"
+    refused = await admin.put(path, json=body)
+    told = refused.json()
+    assert (refused.status_code, told["param"], words in told["detail"]) == (422, param, True), told
+    assert "send `force: true` if it is meant" in told["hint"]
+    assert (await admin.get(f"{path}/history")).json()["items"] == []
+    assert (await admin.put(path, json={**body, "force": True})).status_code == 200
 
 
 async def test_what_the_file_declares_is_read_only(admin: httpx.AsyncClient) -> None:

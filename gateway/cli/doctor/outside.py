@@ -37,7 +37,7 @@ async def prices(settings: Settings, db: Database | None) -> Finding:
     if doubts:
         worst = max(doubts, key=lambda doubt: doubt.sure)
         told = f"{worst.target}: {worst.sentence}"
-        return (failed if worst.sure else warning)("prices", told, "write USD per million")
+        return (failed if worst.sure else warning)("prices", told, worst.advice)
     count = sum(map(len, desk.known.prices.values()))
     seen = f"{count:,} of {desk.known.version}, {len(desk.settings.prices.targets)} stated in the settings"
     if unknown:

@@ -1,4 +1,4 @@
-"""Prices that were probably typed in another unit: per token, or per thousand, where a million was meant.
+"""Prices that can hardly be meant: per token, or per thousand, where a million was meant; borrowed, and nobody has any.
 
 The only evidence is what the same model name costs elsewhere; nothing is corrected here, and nothing forbidden.
 """
@@ -27,13 +27,21 @@ class Doubt:
     sentence: str
     sure: bool
     """It is the provider's own model at the provider's own address, whose price is known."""
+    param: str
+    """What of a stated price is hard to believe: the name of its field."""
+    advice: str
 
 
 def doubt_of(entry: FilePrice, provider: Provider | None, known: KindPrices, kinds: Collection[str]) -> Doubt | None:
     """What makes a stated price hard to believe; null if nothing does, or if there is nothing to compare it with."""
     model = entry.target_pattern.partition("/")[2]
     stated = entry.usd_per_million
-    if stated is None or model == "*":
+    if model == "*":
+        return None
+    if entry.like is not None and known.find(entry.like, model) is None:
+        sentence = f"no price of {entry.like}/{model} is known, so calls would have none"
+        return Doubt(entry.target_pattern, sentence, sure=False, param="like", advice="state amounts of its own")
+    if stated is None:
         return None
     at_home = provider.kind if provider is not None and provider.at_home else None
     compared = {kind: list(_ratios(stated, known, kind, model)) for kind in ([at_home] if at_home else kinds)}
@@ -47,7 +55,8 @@ def doubt_of(entry: FilePrice, provider: Provider | None, known: KindPrices, kin
         f"{bucket} at ${_plain(stated[bucket])} per million is {apart} than the ${_plain(usual)} of {kind}/{model}"
         f"{_guess(ratio)} {preview(stated)}"
     )
-    return Doubt(entry.target_pattern, sentence, kind == at_home)
+    sure = kind == at_home
+    return Doubt(entry.target_pattern, sentence, sure, param="usd_per_million", advice="write USD per million")
 
 
 def _ratios(

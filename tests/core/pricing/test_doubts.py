@@ -62,6 +62,16 @@ def test_on_own_hardware_it_is_only_a_doubt(known: PriceMap) -> None:
     assert doubt_of(stated("box/gpt-oss-120b", input="0.0000001"), None, known, KINDS) is not None
 
 
+def test_what_nobody_can_lend_is_doubted(known: PriceMap) -> None:
+    """Known fault 23: a price that is set and leaves calls without one."""
+    doubt = doubt_of(FilePrice("box/gpt-4o", like="anthropic"), BOX, known, KINDS)
+    assert doubt is not None
+    assert (doubt.sentence, doubt.sure, doubt.param) == (
+        "no price of anthropic/gpt-4o is known, so calls would have none", False, "like",
+    )  # fmt: skip
+    assert doubt_of(FilePrice("box/*", like="anthropic"), BOX, known, KINDS) is None
+
+
 @pytest.mark.parametrize(
     "entry",
     [
