@@ -145,7 +145,7 @@ async def _write(url: str, letters: DeadLetters, written: Written, over: Event) 
             records, begun, taken = [_call() for _ in range(_BATCH)], monotonic(), False
             while not taken:
                 try:
-                    written.calls += await ledger.append("bench", records, Mark(1, 1))
+                    written.calls += len(await ledger.append("bench", records, Mark(1, 1)))
                     taken = True
                 except Fault as fault:  # as the gateway does: it stays in the journal and is tried again
                     print(f"the writer: {fault.message}", flush=True)

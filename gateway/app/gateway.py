@@ -124,8 +124,6 @@ class Gateway:
             max_bytes=settings.database.journal_max,
             writers=1 if team is None else team.size,
         )
-        ledger = Ledger(self.database, DeadLetters(settings.database.journal))
-        self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger)
         self.key_repository = KeyRepository(self.database)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared])
         self.metrics = Metrics(
@@ -135,6 +133,9 @@ class Gateway:
             everybody=None if team is None else self._everybody,
             before=None if team is None else team.before,
         )
+        observers = (self.logs.calls, self.metrics)
+        ledger = Ledger(self.database, DeadLetters(settings.database.journal))
+        self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, observers=observers)
         self.condition = Condition(
             lag=self.ledger_job.stats,
             reading=lambda: self.scheduler.stats()["keys"].trouble,
@@ -160,7 +161,6 @@ class Gateway:
             self.scheduler.every("team", SHOW_EVERY, self._show_now_and_then)
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
-        observers = (self.logs.calls, self.metrics)
         self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed)
         self._data = self._data_plane()
         self._control = control_app(self._services())
@@ -182,6 +182,7 @@ class Gateway:
         await self.upstreams.real.stop()
         await self.scheduler.stop()
         await self.journal.stop(self.ledger_job.mark)
+        await self.ledger_job.forget()
         self._show_others()
         await self.tokenizer.stop()
         await self.database.close()

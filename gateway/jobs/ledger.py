@@ -6,14 +6,15 @@ dropped. What frames and rows look like is not known here.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.errors import Fault
-from gateway.jobs.replay import Replay
+from gateway.jobs.replay import Replay, forget_gone
 from gateway.jobs.scheduler import wait
 from gateway.jobs.shipping import Counts, Shipment
+from gateway.ports import Observer
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.journal import JournalReader, JournalWriter, Mark
 from gateway.storage.ledger import Ledger
@@ -54,13 +55,19 @@ class LedgerJob:
     """The one that moves frames to SQL. `run` is the job; it may be started again after a crash."""
 
     def __init__(
-        self, journal: JournalWriter, folder: Path, ledger: Ledger, now_us: Callable[[], int] = wall_clock_us
+        self,
+        journal: JournalWriter,
+        folder: Path,
+        ledger: Ledger,
+        now_us: Callable[[], int] = wall_clock_us,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """`folder` is where all journals lie, the dead ones too."""
+        """`folder` is where all journals lie, the dead ones too. `observers` see the calls that no process ended."""
         self._counts = Counts()
         reader = JournalReader(journal.directory)
         self._own = Shipment(ledger, journal.id, reader, Mark(), self._counts, journal.recent)
-        self._replay = Replay(ledger, folder, journal.directory, self._counts)
+        self._replay = Replay(ledger, folder, journal.directory, self._counts, observers)
+        self._folder = folder
         self._ledger = ledger
         self._now_us = now_us
         self._backlog_bytes = 0
@@ -76,6 +83,11 @@ class LedgerJob:
         async with asyncio.TaskGroup() as both:
             both.create_task(self._replay.run(stopping))
             both.create_task(self._ship(stopping))
+
+    async def forget(self) -> None:
+        """Once the journal has stopped: if nothing is left of it, nobody needs its mark. What the database does not
+        take now, a later start does."""
+        await forget_gone(self._ledger, self._folder)
 
     def stats(self) -> LedgerLag:
         """The state after the last look into the journal."""

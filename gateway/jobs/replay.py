@@ -2,17 +2,24 @@
 
 Runs beside the ledger job, so that an old journal that cannot be replayed yet holds no new call up. Every process
 looks again and again: whoever sees first that another one has died replays its journal.
+
+In this order, so that a kill at any moment leaves something that the next look finds: the calls, with the mark, in one
+transaction; the journal's directory, of which the name stays; the mark; the name. A mark without a journal or a name
+here belongs to a journal on another machine, maybe, and is left alone.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.core.errors import Fault
 from gateway.jobs.interrupted import interrupted_call
 from gateway.jobs.scheduler import wait
 from gateway.jobs.shipping import Counts, Shipment
+from gateway.ports import Observer
 from gateway.storage.journal import ClaimedJournal, claim_dead
+from gateway.storage.journal_folder import forget, gone
 from gateway.storage.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -26,12 +33,16 @@ _AGAIN = 2.0
 class Replay:
     """Replays every journal of a folder whose process is dead, each to its end, then deletes it."""
 
-    def __init__(self, ledger: Ledger, folder: Path, own: Path, counts: Counts) -> None:
-        """`own` is this process's directory, which lives."""
+    def __init__(
+        self, ledger: Ledger, folder: Path, own: Path, counts: Counts, observers: Sequence[Observer] = ()
+    ) -> None:
+        """`own` is this process's directory, which lives. `observers` see every call that ends here, once it has its
+        row: the interrupted ones, for those that ended before were seen by who died."""
         self._ledger = ledger
         self._folder = folder
         self._own = own
         self._counts = counts
+        self._observers = observers
         self._left: list[ClaimedJournal] = []
         self.last_error: str | None = None
         """Why a journal could not be replayed yet; null if none of those that are left was tried in vain."""
@@ -48,7 +59,8 @@ class Replay:
                 self._left = [journal for journal in self._left if not await self._replayed(journal, stopping)]
                 if not self._left:
                     self.last_error = None
-                await wait(stopping, _AGAIN if self._left else _LOOK)
+                forgotten = await forget_gone(self._ledger, self._folder)
+                await wait(stopping, _AGAIN if self._left or not forgotten else _LOOK)
         finally:
             for journal in self._left:
                 journal.release()
@@ -80,7 +92,23 @@ class Replay:
         """Its ended calls are in the ledger: now those that never ended."""
         openings = await asyncio.to_thread(journal.reader.interrupted)
         interrupted = [interrupted_call(of_one_call) for of_one_call in openings]
-        self._counts.shipped += await self._ledger.append(journal.id, interrupted, shipment.mark)
+        new = await self._ledger.append(journal.id, interrupted, shipment.mark)
+        self._counts.shipped += len(new)
+        for record in new:
+            for observer in self._observers:
+                observer.call_ended(record)
         await asyncio.to_thread(journal.remove)
-        await self._ledger.forget(journal.id)
         logger.info("the journal %s of a dead process is replayed, %d calls interrupted", journal.id, len(interrupted))
+
+
+async def forget_gone(ledger: Ledger, folder: Path) -> bool:
+    """Drop the marks of the journals that were deleted in a folder, then their names; false if the database fails."""
+    ids = await asyncio.to_thread(gone, folder)
+    if not ids:
+        return True
+    try:
+        await ledger.forget(ids)
+    except Fault:
+        return False  # the names stay, and are found by the next look
+    await asyncio.to_thread(forget, folder, ids)
+    return True

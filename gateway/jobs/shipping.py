@@ -65,7 +65,7 @@ class Shipment:
         another_segment = batch.mark.segment != self.mark.segment
         # A mark that passes nothing but opening frames of one segment is not worth a commit.
         if batch.records or another_segment:
-            self._counts.shipped += await self._ledger.append(self._journal_id, batch.records, batch.mark)
+            self._counts.shipped += len(await self._ledger.append(self._journal_id, batch.records, batch.mark))
         self.waiting_since_us = None
         self.mark = batch.mark
         self._counts.corrupt += batch.corrupt

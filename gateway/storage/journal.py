@@ -133,7 +133,8 @@ class JournalWriter:
     async def stop(self, shipped: Mark | None = None) -> None:
         """Sync, and let go. `shipped` is the mark up to which everything is committed; null: nothing is.
 
-        If nothing lies behind it the directory is deleted; else the next process that starts replays it.
+        If nothing lies behind it the directory is deleted, and its name waits for the mark to be dropped (`gone` in
+        `journal_folder`); else the next process that starts replays it.
         """
         if self._ticking is None or self._lock is None:
             return

@@ -2,7 +2,8 @@
 
     FOLDER/<journal id>/{lock, 00000001.seg, …}    a journal; its owner lives as long as the lock is held
     FOLDER/<journal id>.v<N>/…                     segments with frames of version N, kept for a release that knows it
-    FOLDER/.<anything>                             being made or being deleted; nobody else's business
+    FOLDER/.gone-<journal id>                      deleted; its name stays until its mark in the ledger is gone too
+    FOLDER/.<anything else>                        being made; nobody else's business
 
 Knows nothing of what is in a segment.
 """
@@ -11,8 +12,8 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from gateway.core.errors import Fault, Kind
@@ -79,16 +80,34 @@ def make_directory(directory: Path) -> Lock:
 
 
 def delete_directory(directory: Path) -> None:
-    """A shipped journal disappears at once, so that nobody finds half of it."""
+    """A shipped journal disappears at once, so that nobody finds half of it. Its name stays, see `gone`."""
     leaving = directory.with_name(f"{_LEAVING}{directory.name}")
     directory.rename(leaving)
-    shutil.rmtree(leaving, ignore_errors=True)  # what stays is swept by the next `sweep`
+    _empty(leaving)
 
 
-def sweep(folder: Path) -> None:
-    """Finish deletions that a crash cut short."""
-    for leaving in folder.glob(f"{_LEAVING}*"):
-        shutil.rmtree(leaving, ignore_errors=True)  # another process may be at it as well
+def gone(folder: Path) -> list[str]:
+    """The ids of journals that were deleted here and may still have a mark in the ledger.
+
+    Finishes deletions that a crash cut short. Whoever has dropped the marks calls `forget` with these.
+    """
+    leaving = list(folder.glob(f"{_LEAVING}*"))
+    for directory in leaving:
+        _empty(directory)
+    return [directory.name.removeprefix(_LEAVING) for directory in leaving]
+
+
+def forget(folder: Path, ids: Iterable[str]) -> None:
+    """Nothing is left of these journals, not even a mark."""
+    for id in ids:
+        with contextlib.suppress(OSError):  # another process was at it as well; what stays is found again
+            (folder / f"{_LEAVING}{id}").rmdir()
+
+
+def _empty(directory: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another process is at it as well
+        for path in list(directory.iterdir()):
+            path.unlink(missing_ok=True)
 
 
 def journals(folder: Path) -> list[Path]:

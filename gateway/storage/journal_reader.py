@@ -14,7 +14,7 @@ from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.errors import Fault
 from gateway.storage import frames
 from gateway.storage.frames import CLOSING, KNOWN_VERSIONS, OPENING, Frame, Unreadable, frames_in
-from gateway.storage.journal_folder import Lock, delete_directory, journals, kept_aside, sweep
+from gateway.storage.journal_folder import Lock, delete_directory, journals, kept_aside
 from gateway.storage.segment_walk import Step, begun, walk, written
 from gateway.storage.segments import numbered
 
@@ -140,7 +140,6 @@ class ClaimedJournal:
 
 def claim_dead(folder: Path, own: Collection[Path] = ()) -> list[ClaimedJournal]:
     """Every journal whose process is dead, oldest first; `own` are directories that the caller holds already."""
-    sweep(folder)
     claimed = []
     for directory in journals(folder):
         if directory not in own:

@@ -65,11 +65,11 @@ class Ledger:
             row = await session.first(statement)
         return Mark() if row is None else Mark(row.segment, row.offset)
 
-    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> int:
-        """Take over calls and move the journal's mark, in one transaction; how many calls were new.
+    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> Sequence[CallRecord]:
+        """Take over calls and move the journal's mark, in one transaction; the calls that were new.
 
-        A call whose id the ledger has already is passed over. A call that SQL refuses goes to the dead letters and
-        holds nobody up. Raises `Fault` (unavailable) if the database fails; then nothing has happened.
+        A call whose id the ledger has already is passed over. A call that SQL refuses goes to the dead letters, once,
+        and holds nobody up. Raises `Fault` (unavailable) if the database fails; then nothing has happened.
         """
         fresh = list({record.facts.id: record for record in records}.values())
         refused: list[tuple[CallRecord, str]] = []
@@ -81,15 +81,16 @@ class Ledger:
             await _move(session, journal_id, mark)
             if refused:
                 await self._bury(refused)
-        return len(fresh) - len(refused)
+        without_row = {record.facts.id for record, _ in refused}
+        return [record for record in fresh if record.facts.id not in without_row]
 
-    async def forget(self, journal_id: str) -> None:
-        """Drop the mark of a journal that is gone. Raises `Fault` (unavailable)."""
+    async def forget(self, journal_ids: Sequence[str]) -> None:
+        """Drop the marks of journals that are gone. Raises `Fault` (unavailable)."""
         async with self._db.write() as session:
-            await session.run(delete(journal_marks).where(journal_marks.c.journal == journal_id))
+            await session.run(delete(journal_marks).where(journal_marks.c.journal.in_(journal_ids)))
 
     async def _bury(self, refused: Sequence[tuple[CallRecord, str]]) -> None:
-        # Before the commit: twice in the file after a crash between the two is better than nowhere.
+        # Before the commit: after a crash between the two the calls come again, and have their letters already.
         try:
             await asyncio.to_thread(self._dead_letters.add, refused, self._now_us())
         except OSError as error:

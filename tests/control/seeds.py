@@ -56,4 +56,4 @@ CALLS = (
 async def fill(database: Database, folder: Path) -> None:
     """Put `CALLS` into the ledger."""
     ledger = Ledger(database, DeadLetters(folder))
-    assert await ledger.append("journal-1", CALLS, Mark(1, 100)) == len(CALLS)
+    assert len(await ledger.append("journal-1", CALLS, Mark(1, 100))) == len(CALLS)

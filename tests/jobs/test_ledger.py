@@ -80,14 +80,18 @@ async def test_a_call_is_in_the_ledger_soon_after_its_end(folder: Path, db: Data
 
 
 @pytest.mark.anyio
-async def test_what_ends_last_is_shipped_before_the_job_ends(folder: Path, db: Database) -> None:
+async def test_what_ends_last_is_shipped_before_the_job_ends(folder: Path, db: Database, sql: Operator) -> None:
+    """… and nothing of the journal is left, not even its mark."""
     async with writing(folder) as journal:
         async with shipping(journal, folder, db) as job:
             for number in range(2500):
                 journal.close_call(a_call(number))
         assert job.stats().shipped == 2500
         await journal.stop(job.mark)
+        assert sql.rows("SELECT journal FROM journal_marks") == [(journal.id,)]
+        await job.forget()
     assert list(folder.iterdir()) == []
+    assert sql.count("journal_marks") == 0
 
 
 @pytest.mark.anyio

@@ -96,6 +96,7 @@ async def test_a_clock_that_jumps_back_and_forward_loses_nothing(db: Database, s
         await until(lambda: job.stats().shipped == len(records))
         await scheduler.stop()
         await journal.stop(job.mark)
+        await job.forget()
     assert list(folder.iterdir()) == []
     rows = sql.rows("SELECT id, started_us FROM calls ORDER BY seq")
     assert rows == [(record.facts.id, record.facts.started_us) for record in records]

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.jobs.replay import Replay
 from gateway.jobs.shipping import Counts
+from gateway.ports import Observer
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter, claim_dead
@@ -27,10 +28,10 @@ async def leave_a_dead_journal(folder: Path, number: int = 1) -> None:
 
 
 @asynccontextmanager
-async def replaying(db: Database, folder: Path) -> AsyncIterator[tuple[Replay, Counts]]:
+async def replaying(db: Database, folder: Path, *observers: Observer) -> AsyncIterator[tuple[Replay, Counts]]:
     """A process that replays what others leave in a folder while the block runs."""
     counts, stopping = Counts(), asyncio.Event()
-    replay = Replay(Ledger(db, DeadLetters(folder)), folder, folder / "own", counts)
+    replay = Replay(Ledger(db, DeadLetters(folder)), folder, folder / "own", counts, observers)
     running = asyncio.create_task(replay.run(stopping))
     try:
         yield replay, counts

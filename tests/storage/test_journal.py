@@ -11,6 +11,7 @@ import pytest
 from gateway.core.errors import Fault, Kind
 from gateway.storage.frames import MAX_ATTEMPTS, closing_room
 from gateway.storage.journal import ClaimedJournal, JournalReader, JournalWriter, Mark, claim_dead
+from gateway.storage.journal_folder import forget, gone, journals
 from tests.storage.journals import MIB, dead, ids, run_call, until
 from tests.storage.samples import a_record, an_opening, with_texts
 
@@ -131,19 +132,17 @@ async def test_every_call_synced_on_request(tmp_path: Path) -> None:
     await journal.stop()
 
 
-async def test_a_journal_that_was_shipped_whole_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("calls", [0, 1])
+async def test_a_journal_that_was_shipped_whole_leaves_its_name_and_nothing_else(tmp_path: Path, calls: int) -> None:
     journal = JournalWriter(tmp_path, max_bytes=MIB)
     await journal.start()
-    run_call(journal, "c")
+    for number in range(calls):
+        run_call(journal, f"c{number}")
     await journal.stop(JournalReader(journal.directory).read(Mark()).mark)
-    assert list(tmp_path.iterdir()) == []
+    assert journals(tmp_path) == []
+    assert gone(tmp_path) == [journal.id]
     await journal.stop()
-
-
-async def test_a_journal_that_was_never_used_leaves_nothing_behind(tmp_path: Path) -> None:
-    journal = JournalWriter(tmp_path, max_bytes=MIB)
-    await journal.start()
-    await journal.stop()
+    forget(tmp_path, [journal.id])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -166,7 +165,7 @@ async def test_a_journal_with_something_unshipped_is_left_to_the_next_process(tm
         {"nothing": ["first"], "all but the last": ["last"], "all but an open call": []}[shipped], 0, 0,
     )  # fmt: skip
     claimed.remove()
-    assert list(tmp_path.iterdir()) == []
+    assert (journals(tmp_path), gone(tmp_path)) == ([], [journal.id])
 
 
 async def test_a_stopped_journal_takes_nothing(tmp_path: Path) -> None:

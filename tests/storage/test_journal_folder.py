@@ -11,11 +11,12 @@ from gateway.storage.journal_folder import (
     Lock,
     bytes_of,
     delete_directory,
+    forget,
+    gone,
     journals,
     kept_aside,
     make_directory,
     new_journal_id,
-    sweep,
 )
 
 HOLD = """
@@ -76,8 +77,20 @@ def test_only_whole_journals_are_listed(tmp_path: Path) -> None:
 def test_a_deletion_cut_short_is_finished(tmp_path: Path) -> None:
     make_directory(tmp_path / "a").release()
     delete_directory(tmp_path / "a")
-    assert list(tmp_path.iterdir()) == []
     (tmp_path / ".gone-b").mkdir()
     (tmp_path / ".gone-b" / "00000001.seg").write_bytes(b"x")
-    sweep(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert journals(tmp_path) == []
+    assert sorted(gone(tmp_path)) == ["a", "b"]
+    assert [list(path.iterdir()) for path in tmp_path.iterdir()] == [[], []]
+
+
+def test_a_name_stays_until_it_is_forgotten(tmp_path: Path) -> None:
+    """Whoever is killed before the mark in the ledger is dropped leaves it to the next one."""
+    assert gone(tmp_path / "never made") == []
+    for name in ("a", "b"):
+        make_directory(tmp_path / name).release()
+        delete_directory(tmp_path / name)
+    assert sorted(gone(tmp_path)) == sorted(gone(tmp_path)) == ["a", "b"]
+    forget(tmp_path, ["a", "never seen"])
+    forget(tmp_path, ["a"])
+    assert gone(tmp_path) == ["b"]

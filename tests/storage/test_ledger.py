@@ -35,7 +35,7 @@ def dead_letters(tmp_path: Path) -> list[dict[str, object]]:
 @pytest.mark.anyio
 async def test_a_call_is_kept_to_the_last_field(db: Database, ledger: Ledger) -> None:
     record = a_call(1, attempts=[an_attempt(0, cost_nano=None), an_attempt(1)])
-    assert await ledger.append("j", [record], Mark(1, 10)) == 1
+    assert len(await ledger.append("j", [record], Mark(1, 10))) == 1
     stored = await Reports(db).call(call_id(1))
     assert stored is not None
     assert stored.facts == record.facts
@@ -59,9 +59,9 @@ async def test_a_call_without_attempts_leaves_a_row_that_cost_nothing(db: Databa
 @pytest.mark.anyio
 async def test_a_call_comes_in_once(ledger: Ledger, sql: Operator) -> None:
     first, second, third = a_call(1), a_call(2), a_call(3)
-    assert await ledger.append("j", [first, second, first], Mark(1, 10)) == 2
-    assert await ledger.append("j", [second, third], Mark(1, 20)) == 1
-    assert await ledger.append("other", [first, second, third], Mark(1, 20)) == 0
+    assert len(await ledger.append("j", [first, second, first], Mark(1, 10))) == 2
+    assert len(await ledger.append("j", [second, third], Mark(1, 20))) == 1
+    assert len(await ledger.append("other", [first, second, third], Mark(1, 20))) == 0
     assert sql.count("calls") == sql.count("attempts") == 3
     assert sql.rows("SELECT sum(calls), sum(cost_nano) FROM rollups_hourly") == [(3, 4_800_000)]
 
@@ -73,9 +73,10 @@ async def test_the_mark_moves_with_the_rows(ledger: Ledger) -> None:
     assert await ledger.mark("j") == Mark(1, 10)
     await ledger.append("j", [], Mark(2, 0))
     assert await ledger.mark("j") == Mark(2, 0)
-    assert await ledger.mark("another") == Mark(0, 0)
-    await ledger.forget("j")
+    await ledger.append("another", [], Mark(3, 0))
+    await ledger.forget(["j", "never seen"])
     assert await ledger.mark("j") == Mark(0, 0)
+    assert await ledger.mark("another") == Mark(3, 0)
 
 
 @pytest.mark.anyio
@@ -88,7 +89,7 @@ async def test_a_database_that_fails_takes_nothing(ledger: Ledger, sql: Operator
     assert sql.count("calls") == sql.count("attempts") == sql.count("journal_marks") == 0
     assert ledger.dead_letters == 0
     sql.run("ALTER TABLE gone RENAME TO rollups_hourly")
-    assert await ledger.append("j", [a_call(1)], Mark(1, 10)) == 1
+    assert len(await ledger.append("j", [a_call(1)], Mark(1, 10))) == 1
 
 
 @pytest.mark.anyio
@@ -96,7 +97,7 @@ async def test_a_row_that_sql_refuses_holds_nobody_up(ledger: Ledger, sql: Opera
     """Known fault 52: bad rows go to a dead letter with a count."""
     monstrous = replace(an_attempt(), usage=Usage(input=2**70))
     records = [a_call(1), a_call(2, attempts=[monstrous]), a_call(3)]
-    assert await ledger.append("j", records, Mark(1, 10)) == 2
+    assert len(await ledger.append("j", records, Mark(1, 10))) == 2
     assert sql.rows("SELECT id FROM calls ORDER BY id") == [(call_id(1),), (call_id(3),)]
     assert sql.one("SELECT sum(calls) FROM rollups_hourly") == 2
     assert await ledger.mark("j") == Mark(1, 10)
@@ -113,7 +114,7 @@ async def test_some_refused_among_many_are_found_wherever_they_are(ledger: Ledge
     monstrous = replace(an_attempt(), usage=Usage(input=2**70))
     odd = {0, 1, 500, 998, 999}
     records = [a_call(number, attempts=[monstrous] if number in odd else None) for number in range(1000)]
-    assert await ledger.append("j", records, Mark(1, 10)) == 995
+    assert len(await ledger.append("j", records, Mark(1, 10))) == 995
     assert sql.count("calls") == sql.one("SELECT sum(calls) FROM rollups_hourly") == 995
     assert ledger.dead_letters == len(odd)
 
@@ -122,7 +123,7 @@ async def test_some_refused_among_many_are_found_wherever_they_are(ledger: Ledge
 async def test_two_charges_for_one_bucket_are_refused(ledger: Ledger, sql: Operator, tmp_path: Path) -> None:
     """Known fault 16: no bucket is charged twice."""
     twice = replace(an_attempt(), charges=(Charge(0, "input", 1, "2", 2), Charge(0, "input", 1, "2", 2)))
-    assert await ledger.append("j", [a_call(1, attempts=[twice])], Mark(1, 10)) == 0
+    assert len(await ledger.append("j", [a_call(1, attempts=[twice])], Mark(1, 10))) == 0
     assert sql.count("calls") == sql.count("attempts") == sql.count("charges") == 0
     assert "unique" in str(dead_letters(tmp_path)[0]["reason"]).lower()
 
@@ -130,15 +131,15 @@ async def test_two_charges_for_one_bucket_are_refused(ledger: Ledger, sql: Opera
 @pytest.mark.anyio
 async def test_a_sum_that_no_column_holds_stops_only_the_call_that_makes_it(ledger: Ledger, tmp_path: Path) -> None:
     huge = replace(an_attempt(), usage=Usage(input=2**62))
-    assert await ledger.append("j", [a_call(1, attempts=[huge]), a_call(2, attempts=[huge])], Mark(1, 10)) == 1
-    assert await ledger.append("j", [a_call(3)], Mark(1, 20)) == 1
+    assert len(await ledger.append("j", [a_call(1, attempts=[huge]), a_call(2, attempts=[huge])], Mark(1, 10))) == 1
+    assert len(await ledger.append("j", [a_call(3)], Mark(1, 20))) == 1
     assert len(dead_letters(tmp_path)) == 1
 
 
 @pytest.mark.anyio
 async def test_text_that_sql_cannot_hold_is_mended(db: Database, ledger: Ledger) -> None:
     torn = with_facts(a_call(1), model="fast\ud800", labels={"feature": "\udfff"})
-    assert await ledger.append("j", [torn], Mark(1, 10)) == 1
+    assert len(await ledger.append("j", [torn], Mark(1, 10))) == 1
     stored = await Reports(db).call(call_id(1))
     assert stored is not None
     assert stored.facts.model == "fast?"
@@ -170,7 +171,7 @@ async def test_several_writers_at_once_lose_nothing(database_url: str, sql: Oper
                 first = (writer * 8 + batch) * 10
                 # Each writer meets the same sums in an order of its own.
                 records = [with_facts(a_call(first + n), team=teams[(n + writer) % 3]) for n in range(9)]
-                new += await ledger.append(f"j{writer}", [*records, a_call(10_000 + batch)], Mark(1, batch))
+                new += len(await ledger.append(f"j{writer}", [*records, a_call(10_000 + batch)], Mark(1, batch)))
             return new
 
     assert sum(await asyncio.gather(*map(write, range(4)))) == 4 * 8 * 9 + 8
@@ -210,7 +211,7 @@ async def test_large_batches_of_every_shape_come_in_whole(ledger: Ledger, sql: O
         return with_facts(a_call(number, attempts=tries), team=None if number % 2 else f"team-{number}")
 
     records = [record(number) for number in range(777)]
-    assert await ledger.append("j", records, Mark(1, 10)) == 777
+    assert len(await ledger.append("j", records, Mark(1, 10))) == 777
     assert sql.count("calls") == 777
     assert sql.count("attempts") == sum(len(record.attempts) for record in records)
     assert sql.count("charges") == sum(len(record.charges) for record in records)

@@ -242,8 +242,8 @@ async def test_an_upgrade_that_nobody_ends_refuses_no_call(before: str, pg: Oper
     late = [call_at(at(2100, 2)), call_at(just_now(), "zzz"), call_at(at(2100, 3)), call_at(just_now(), "")]
     async with opened(before) as db:
         ledger = Ledger(db, letters)
-        assert await ledger.append("j", late, Mark(1, 1)) == 4
-        assert await ledger.append("j", [*records, *late, call_at(just_now())], Mark(1, 2)) == 1
+        assert len(await ledger.append("j", late, Mark(1, 1))) == 4
+        assert len(await ledger.append("j", [*records, *late, call_at(just_now())], Mark(1, 2))) == 1
         for record in late:
             correct(pg, record.facts.id)
             call = await Reports(db).call(record.facts.id)

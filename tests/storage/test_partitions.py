@@ -36,7 +36,7 @@ def call_at(us: int, call_id: str | None = None) -> CallRecord:
 
 
 async def append(db: Database, records: Sequence[CallRecord]) -> int:
-    return await Ledger(db, DeadLetters(Path("never written"))).append("j", records, Mark(1, 1))
+    return len(await Ledger(db, DeadLetters(Path("never written"))).append("j", records, Mark(1, 1)))
 
 
 async def prune(db: Database, before_us: int, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Progress:

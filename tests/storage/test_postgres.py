@@ -239,7 +239,7 @@ async def test_a_text_with_a_nul_is_mended(books: Database, tmp_path: Path) -> N
     """Known fault 52: one row of a client's making must not stop the others, nor get lost itself."""
     ledger = Ledger(books, DeadLetters(tmp_path))
     odd = with_facts(a_call(2, attempts=[replace(an_attempt(), raw_usage="{\0}")]), model="a\0b", labels={"x": "\0"})
-    assert await ledger.append("j", [a_call(1), odd, a_call(3)], Mark(1, 10)) == 3
+    assert len(await ledger.append("j", [a_call(1), odd, a_call(3)], Mark(1, 10))) == 3
     stored = await Reports(books).call(call_id(2))
     assert stored is not None
     assert (stored.facts.model, stored.attempts[0].raw_usage) == ("a?b", "{?}")
@@ -253,7 +253,7 @@ async def test_a_name_longer_than_an_index_takes_is_cut(books: Database, tmp_pat
     ledger = Ledger(books, DeadLetters(tmp_path))
     noise = "".join(chr(0x4E00 + (n * 7919) % 20000) for n in range(5000))
     odd = with_facts(a_call(2, attempts=[replace(an_attempt(), target=noise)]), model=noise, key=noise, team=noise)
-    assert await ledger.append("j", [a_call(1), odd, a_call(3)], Mark(1, 10)) == 3
+    assert len(await ledger.append("j", [a_call(1), odd, a_call(3)], Mark(1, 10))) == 3
     stored = await Reports(books).call(call_id(2))
     assert stored is not None
     assert stored.facts.model == stored.target == noise[:123]
