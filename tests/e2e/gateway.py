@@ -101,6 +101,12 @@ class Served:
 
         return until(look, f"the row of call {id}", within)
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum over all series of a metric that have these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = [line for line in self.admin.get("/metrics").text.splitlines() if re.match(rf"{name}[ {{]", line)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(one in line for one in wanted))
+
     def memory(self) -> int:
         """Resident bytes of its process."""
         status = Path(f"/proc/{self.program.pid}/status").read_text(encoding="ascii")

@@ -136,6 +136,7 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
         asked = upstream.asked()
         with operator(database_url) as sql:
             ends = books_agree(sql, asked, clients)
+            assert sql.count("journal_marks") == 0, "a mark outlives its journal"
     assert list((tmp_path / "journal").iterdir()) == []
     assert killed >= DEATHS
     totals = await counted
@@ -250,6 +251,9 @@ def test_after_the_opening_frame_a_call_is_interrupted_though_nobody_was_asked(p
         until(lambda: in_journals(points, "opened"), "the opening frame")
         kill_all(points)
     assert row_of(points, "opened")[:3] == ("interrupted", "estimated", 1)
+    with operator(url_of(points.data / "tollkeeper.db")) as sql:
+        rows = sql.one("SELECT count(*) FROM calls WHERE \"end\" = 'interrupted'")
+    until(lambda: points.metric("tollkeeper_calls_total", end="interrupted") == rows, "their count, on each worker")
 
 
 def test_while_the_upstream_works(points: Served, upstream: Upstream) -> None:

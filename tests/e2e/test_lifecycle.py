@@ -79,14 +79,22 @@ def open_ended(_: Request, line: Line) -> None:
     line.wait_until_left()
 
 
+def the_last_one_s_calls_are_told(gateway: Served, died: int) -> None:
+    """Of so many that died before, each with ten open calls: counted by whoever replays them, logged once by each."""
+    counted = 10 if died else 0
+    until(lambda: gateway.metric("tollkeeper_calls_total", end="interrupted") == counted, "the count of the replay")
+    until(lambda: gateway.log.count('"end":"interrupted"') == 10 * died, "their lines in the log")
+
+
 def test_sudden_death_leaves_a_row_for_every_call_and_nothing_twice(upstream: Upstream, tmp_path: Path) -> None:
     """SIGKILL under load, twice: every call that the upstream saw has exactly one row, ended or `interrupted`."""
     upstream.plays("life-whole", answers(whole(completion())))
     upstream.plays("life-open", open_ended)
     settings = SETTINGS.format(url=upstream.url)
     done = 0
-    for _ in range(2):
+    for died in range(2):
         with serving(tmp_path, settings) as gateway:
+            the_last_one_s_calls_are_told(gateway, died)
             lines = [gateway.connect() for _ in range(10)]
             for line in lines:
                 line.sendall(post(body_for("up/life-open", stream=True)))
@@ -106,9 +114,12 @@ def test_sudden_death_leaves_a_row_for_every_call_and_nothing_twice(upstream: Up
         assert {row["usage_basis"] for row in ends["interrupted"]} <= {"estimated", "none"}
         totals = gateway.admin.get("/admin/usage").json()["totals"]
         assert (totals["calls"], totals["attempts"]) == (100, 100)
+        the_last_one_s_calls_are_told(gateway, 2)
+        assert gateway.metric("tollkeeper_attempts_total", end="interrupted", target="up/life-open") == 10
     with sqlite3.connect(tmp_path / "tollkeeper.db") as db:
         assert db.execute("SELECT count(*), count(DISTINCT id) FROM calls").fetchone() == (100, 100)
         assert db.execute("SELECT count(*) FROM attempts").fetchone() == (100,)
+        assert db.execute("SELECT count(*) FROM journal_marks").fetchone() == (0,), "of no journal that is gone"
     db.close()
 
 
