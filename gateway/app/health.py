@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from gateway.app.team import Team
 from gateway.control.dependencies import Check, Health
-from gateway.jobs.ledger import LedgerLag
+from gateway.jobs.ledger import LATE, LedgerLag
 from gateway.storage.journal import JournalStats
 from gateway.telemetry.metrics import Known, StorageStats
 
@@ -111,6 +111,9 @@ class Condition:
         away = self._reading()
         if away is not None:
             return Check(False, f"the journal would take over: {away}")
+        if lag.own_age_seconds > LATE:
+            behind = f"the first call that is not in the ledger ended {lag.own_age_seconds:.1f} s ago"
+            return Check(False, f"the database is slow: {behind}, {lag.backlog_bytes} bytes wait")
         return Check(True, "the database takes every call")
 
     def _own_journal(self) -> Check:

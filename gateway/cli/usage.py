@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _INTERVALS = ("hour", "day", "month")
 _SHOWN_OF_START = {"hour": 16, "day": 10, "month": 7}
 """How much of `2026-10-31 08:00` names an interval."""
-_LAG_US = 2_000_000
-"""How long a call may be missing in the figures unmentioned: many times what it takes while all is well."""
 
 _DOUBTS = {"estimated": 50, "unpriced": 99}
 """What may be said of calls whose figures are not certain, and the worth of its column."""
@@ -105,7 +103,7 @@ async def _read(
 
     async with opened(config, read_only=True) as db:
         report = (await Reports(db).usage(group_by, since_us, until_us, cast(Interval | None, interval))).as_json()
-        found = await journals.check(read_settings(config), db, _LAG_US)
+        found = await journals.check(read_settings(config), db)
     notes = [f"{one.check}: {one.detail}; {one.advice}" for one in found if one.state is not State.OK]
     if "whole_hours_before" in report:
         edge = f"before {report['whole_hours_before']}, of which only sums are left"

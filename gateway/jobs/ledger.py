@@ -1,7 +1,7 @@
 """Journal to SQL: every ended call within 100 ms, exactly once, whatever the database does meanwhile.
 
-While the database fails the journal grows, the state says so, and it is tried again with growing pauses: nothing is
-dropped. What frames and rows look like is not known here.
+While the database fails, or is slow, the journal grows and the state says so; what failed is tried again with growing
+pauses: nothing is dropped. What frames and rows look like is not known here.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ _EVERY = 0.1
 """Seconds between looks into the journal."""
 _LONGEST_PAUSE = 5.0
 """Seconds between tries while the database fails, at most."""
+LATE = 2.0
+"""Seconds that an ended call may be missing in the ledger unmentioned: many times what it takes while all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,11 @@ class LedgerLag:
     """How far the ledger is behind the journals."""
 
     backlog_bytes: int
-    """Of this process's journal, while the database fails; 0 while it does not."""
+    """Written and not in the ledger: to this process's journal up to its last ended call, and to those it replays."""
     oldest_age_seconds: float
-    """How long ago the first call ended that is not in the ledger yet; 0 if there is none."""
+    """How long ago the first call ended, in any of them, that is not in the ledger yet; 0 if there is none."""
+    own_age_seconds: float
+    """The same of this process's journal alone, which tells how slow the ledger is."""
     last_error: str | None
     """Why the ledger does not move; null while it does."""
     dead_letters: int
@@ -69,8 +73,8 @@ class LedgerJob:
         self._replay = Replay(ledger, folder, journal.directory, self._counts, observers)
         self._folder = folder
         self._ledger = ledger
+        self._journal = journal
         self._now_us = now_us
-        self._backlog_bytes = 0
         self._last_error: str | None = None
 
     @property
@@ -90,11 +94,15 @@ class LedgerJob:
         await forget_gone(self._ledger, self._folder)
 
     def stats(self) -> LedgerLag:
-        """The state after the last look into the journal."""
+        """The state at this moment, whatever the database is busy with. Safe in another thread."""
         since_us = self._own.waiting_since_us
+        if since_us is None:
+            since_us = self._journal.waiting_since_us(self._own.mark)
+        own_age = self._age(since_us)
         return LedgerLag(
-            backlog_bytes=self._backlog_bytes,
-            oldest_age_seconds=0.0 if since_us is None else max(0, self._now_us() - since_us) / 1e6,
+            backlog_bytes=self._journal.backlog_bytes(self._own.mark) + self._replay.backlog_bytes,
+            oldest_age_seconds=max(own_age, self._age(self._replay.waiting_since_us)),
+            own_age_seconds=own_age,
             last_error=self._last_error,
             dead_letters=self._ledger.dead_letters,
             dead_journals=self._replay.journals_left,
@@ -104,6 +112,9 @@ class LedgerJob:
             torn=self._counts.torn,
             newer=self._counts.newer,
         )
+
+    def _age(self, since_us: int | None) -> float:
+        return 0.0 if since_us is None else max(0, self._now_us() - since_us) / 1e6
 
     async def _ship(self, stopping: asyncio.Event) -> None:
         pause = _EVERY
@@ -121,7 +132,6 @@ class LedgerJob:
         try:
             more = await self._own.next_batch()
         except Fault as fault:
-            self._backlog_bytes = await self._own.backlog_bytes()
             if self._last_error is None:
                 logger.warning("the ledger does not move, the journal grows: %s", fault.message)
             self._last_error = fault.message
@@ -129,5 +139,4 @@ class LedgerJob:
         if self._last_error is not None:
             logger.info("the ledger moves again")
         self._last_error = None
-        self._backlog_bytes = 0
         return more

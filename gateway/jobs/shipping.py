@@ -54,7 +54,10 @@ class Shipment:
         self.mark = mark
         """Everything before it is committed."""
         self.waiting_since_us: int | None = None
-        """When the first call ended that is read and not committed; null if there is none."""
+        """When the first call ended that is not committed, as far as the files were read; null if none is known.
+
+        Behind a full batch it is when that batch's last call ended: what follows ended after it.
+        """
 
     async def next_batch(self) -> bool:
         """Ship what has come; whether there may be more at once. Raises `Fault`: unavailable if the database fails."""
@@ -66,15 +69,12 @@ class Shipment:
         # A mark that passes nothing but opening frames of one segment is not worth a commit.
         if batch.records or another_segment:
             self._counts.shipped += len(await self._ledger.append(self._journal_id, batch.records, batch.mark))
-        self.waiting_since_us = None
+        more = len(batch.records) >= READ
+        self.waiting_since_us = batch.records[-1].ended_us if more else None
         self.mark = batch.mark
         self._counts.corrupt += batch.corrupt
         self._counts.torn += batch.torn
         self._counts.newer += batch.newer
         if another_segment:
             await asyncio.to_thread(self._reader.delete_before, batch.mark)
-        return len(batch.records) >= READ
-
-    async def backlog_bytes(self) -> int:
-        """What lies behind the mark."""
-        return await asyncio.to_thread(self._reader.backlog_bytes, self.mark)
+        return more

@@ -108,6 +108,8 @@ class JournalWriter:
         self._synced_frames = 0
         self._trouble: str | None = None
         self._tail = Tail()
+        self._closed = (0, 0)
+        """Where the last closing frame ends: what comes behind it cannot be shipped yet."""
         self._lock: Lock | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -235,11 +237,20 @@ class JournalWriter:
             self._write_closing(call_id, call, call.closing)
         except OSError as error:
             raise self._refusal(f"the journal cannot be written: {error}") from error
-        self._tail.add(self._chain.end, kept)
+        self._tail.add(self._closed, kept)
 
     def recent(self, after: Mark, limit: int) -> Batch | None:
         """The calls that ended behind the mark, if memory still has them all; else they are in the files."""
+        self._chain.let_go(after)
         return self._tail.after(after, limit)
+
+    def backlog_bytes(self, after: Mark) -> int:
+        """Bytes from the mark to the end of the last closing frame. Safe in another thread; no file is looked at."""
+        return self._chain.between(after, self._closed)
+
+    def waiting_since_us(self, after: Mark) -> int | None:
+        """When the first call behind the mark ended, if memory still has it. Safe in another thread."""
+        return self._tail.first_us(after)
 
     async def synced(self) -> None:
         """Return at once (`interval`), or when everything written before is on the disk (`every_call`).
@@ -289,6 +300,7 @@ class JournalWriter:
 
     def _write_closing(self, call_id: str, call: _OpenCall, closing: bytes) -> None:
         self._append(closing)
+        self._closed = self._chain.end
         del self._calls[call_id]
         self._chain.fulfil(call.owed, carried=sum(map(len, call.openings)))
 

@@ -16,7 +16,7 @@ from gateway.storage import frames
 from gateway.storage.frames import CLOSING, KNOWN_VERSIONS, OPENING, Frame, Unreadable, frames_in
 from gateway.storage.journal_folder import Lock, delete_directory, journals, kept_aside
 from gateway.storage.segment_walk import Step, begun, walk, written
-from gateway.storage.segments import numbered
+from gateway.storage.segments import bytes_behind, numbered
 
 
 class Mark(NamedTuple):
@@ -97,11 +97,11 @@ class JournalReader:
 
     def backlog_bytes(self, after: Mark) -> int:
         """Bytes written behind the mark, opening frames included."""
-        return sum(
-            max(0, written(path) - (after.offset if number == after.segment else 0))
-            for number, path in numbered(self._directory)
-            if number >= after.segment
-        )
+        return bytes_behind(self.ends(after), after)
+
+    def ends(self, after: Mark) -> list[tuple[int, int]]:
+        """Number and written bytes of each segment from the mark's own on."""
+        return [(number, written(path)) for number, path in numbered(self._directory) if number >= after.segment]
 
     def _frames(self) -> Iterator[Frame]:
         for _, path in numbered(self._directory):

@@ -3,7 +3,9 @@
 The files stay what counts. Whoever asks for more than is kept here reads those.
 """
 
+from bisect import bisect_right
 from collections import deque
+from operator import itemgetter
 
 from gateway.core.calls import CallRecord
 from gateway.storage.journal_reader import Batch, Mark
@@ -34,6 +36,15 @@ class Tail:
         """Something was written up to `end` that is not known here."""
         self._calls.clear()
         self._since = end
+
+    def first_us(self, mark: Mark) -> int | None:
+        """When the first call behind the mark ended; null if there is none, or not all of them are here.
+
+        For any thread: it looks at a copy.
+        """
+        calls = list(self._calls)
+        at = bisect_right(calls, mark, key=itemgetter(0))
+        return calls[at][1].ended_us if at < len(calls) and mark >= self._since else None
 
     def after(self, mark: Mark, limit: int) -> Batch | None:
         """As `JournalReader.read`; null if not all of it is here. What lies before the mark is let go."""

@@ -7,7 +7,7 @@ when a promised frame is written. Knows nothing of what a frame says.
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gateway.core.errors import Fault, Kind
@@ -76,6 +76,12 @@ def numbered(directory: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in paths if path.suffix == _SUFFIX and path.stem.isdigit())
 
 
+def bytes_behind(ends: Iterable[tuple[int, int]], after: tuple[int, int]) -> int:
+    """What was written behind a place; `ends`: number and written bytes of each segment."""
+    segment, offset = after
+    return sum([max(0, end - (offset if number == segment else 0)) for number, end in ends if number >= segment])
+
+
 def bytes_in(directory: Path) -> int:
     """What the segments of one journal take on disk; 0 if it is gone."""
     total = 0
@@ -104,6 +110,8 @@ class Chain:
         self._current: Segment | None = None
         self._spares: list[Segment] = []
         self._retired: deque[Segment] = deque()
+        self._ends: deque[tuple[int, int]] = deque()
+        """Number and written bytes of the segments before the current one that may not be shipped yet."""
         self._unsynced_names = False
         self._full_until = 0.0
         self.full: str | None = None
@@ -115,6 +123,15 @@ class Chain:
     def end(self) -> tuple[int, int]:
         """Number of the segment being written, and the offset behind its last frame."""
         return (self._current.number, self._current.offset) if self._current else (0, 0)
+
+    def between(self, after: tuple[int, int], until: tuple[int, int]) -> int:
+        """Bytes written between two places. Safe in another thread."""
+        return bytes_behind([*(end for end in list(self._ends) if end[0] < until[0]), until], after)
+
+    def let_go(self, before: tuple[int, int]) -> None:
+        """Nobody will ask for what lies before this place any more."""
+        while self._ends and self._ends[0][0] < before[0]:
+            self._ends.popleft()
 
     def promise(self, owed: int, carried: int = 0) -> None:
         """Set room aside for frames to come: `owed` bytes, and `carried` at the head of every further segment.
@@ -160,6 +177,7 @@ class Chain:
             raise
         self._spares.remove(following)
         if self._current is not None:
+            self._ends.append(self.end)
             self._retired.append(self._current)
         self._current = following
         return following

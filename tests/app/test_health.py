@@ -11,7 +11,7 @@ import pytest
 from gateway.app.health import Condition
 from gateway.app.team import Team
 from gateway.control.dependencies import Check
-from gateway.jobs.ledger import LedgerLag
+from gateway.jobs.ledger import LATE, LedgerLag
 from gateway.storage.journal import JournalStats
 from gateway.telemetry.board import Board
 from gateway.telemetry.metrics import Known, Metrics
@@ -19,8 +19,8 @@ from tests.app.building import ADMIN, built, running
 from tests.fakes.records import ATTEMPT, COMPLETED
 
 LAG = LedgerLag(
-    backlog_bytes=0, oldest_age_seconds=0.0, last_error=None, dead_letters=0, dead_journals=0, replay_error=None,
-    shipped=7, corrupt=1, torn=2, newer=0,
+    backlog_bytes=0, oldest_age_seconds=0.0, own_age_seconds=0.0, last_error=None, dead_letters=0,
+    dead_journals=0, replay_error=None, shipped=7, corrupt=1, torn=2, newer=0,
 )  # fmt: skip
 JOURNAL = JournalStats(
     bytes_on_disk=80, max_bytes=1000, reserved_bytes=0, frames_written=1, open_calls=0, unwritten_calls=0, trouble=None
@@ -58,6 +58,11 @@ async def test_whatever_is_behind_or_missing_is_said() -> None:
     """Known fault 29: what is in no figure is told where somebody looks."""
     behind = replace(LAG, backlog_bytes=50, oldest_age_seconds=12.34, last_error="it is locked")
     assert await condition(behind).health.database() == Check(False, "the journal is taking over: it is locked")
+    slow = replace(LAG, backlog_bytes=50, oldest_age_seconds=99.0, own_age_seconds=12.34)
+    told = "the database is slow: the first call that is not in the ledger ended 12.3 s ago, 50 bytes wait"
+    assert await condition(slow).health.database() == Check(False, told)
+    replaying = replace(LAG, backlog_bytes=50, oldest_age_seconds=99.0, own_age_seconds=LATE)
+    assert (await condition(replaying).health.database()).ok
     idle = condition(reading="it is away").health
     assert await idle.database() == Check(False, "the journal would take over: it is away")
     told = "80 of 1000 bytes on disk, 50 not in the ledger, the oldest call ended 12.3 s ago"

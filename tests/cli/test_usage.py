@@ -173,7 +173,7 @@ def test_what_is_in_no_figure_is_told_beside_them(data: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("seconds_ago", "told"), [(0, False), (5, True)])
+@pytest.mark.parametrize(("seconds_ago", "told"), [(-60, False), (5, True)])  # not late, however slow this machine is
 async def test_a_ledger_that_lags_behind_is_told_beside_the_figures(data: Path, seconds_ago: int, told: bool) -> None:
     """Known fault 29: calls show within 300 ms; while they do not, the total says so."""
     journal = JournalWriter(data / "journal", max_bytes=8 * MIB, segment_bytes=MIB)
@@ -186,7 +186,7 @@ async def test_a_ledger_that_lags_behind_is_told_beside_the_figures(data: Path, 
 
     assert said.exit_code == 0
     assert said.stderr.startswith("Note: journal: ") is told
-    assert ("the oldest call ended 5 s ago; the ledger does not follow" in said.stderr) is told
+    assert ("s ago; the ledger does not follow" in said.stderr) is told
 
 
 def test_errors_and_refusals_are_rows_too(tmp_path: Path) -> None:

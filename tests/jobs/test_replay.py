@@ -89,7 +89,8 @@ async def test_a_journal_that_cannot_be_replayed_is_kept_and_released(
     async with asyncio.timeout(5):
         while replay.last_error is None:
             await asyncio.sleep(0.005)
-    assert replay.journals_left == 1
+    assert (replay.journals_left, replay.waiting_since_us) == (1, a_call(1).ended_us)
+    assert replay.backlog_bytes > 0
     stopping.set()
     await running
     assert counts.shipped == 0

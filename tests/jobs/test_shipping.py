@@ -31,6 +31,11 @@ def shipment_of(journal: JournalWriter, db: Database, counts: Counts, recent: Re
     return Shipment(ledger, journal.id, JournalReader(journal.directory), Mark(), counts, recent)
 
 
+def ages(shipment: Shipment, journal: JournalWriter) -> tuple[bool, int | None]:
+    """Whether something waits, and since when."""
+    return journal.backlog_bytes(shipment.mark) > 0, shipment.waiting_since_us
+
+
 @pytest.mark.anyio
 async def test_a_full_batch_says_that_there_may_be_more(journal: JournalWriter, db: Database) -> None:
     counts = Counts()
@@ -38,11 +43,12 @@ async def test_a_full_batch_says_that_there_may_be_more(journal: JournalWriter, 
     assert not await shipment.next_batch()
     for number in range(READ + 1):
         journal.close_call(a_call(number))
-    assert await shipment.backlog_bytes() > 0
+    assert ages(shipment, journal) == (True, None)
     assert await shipment.next_batch()
+    assert ages(shipment, journal) == (True, a_call(READ - 1).ended_us), "what is left ended after it"
     assert not await shipment.next_batch()
     assert counts.shipped == READ + 1
-    assert await shipment.backlog_bytes() == 0
+    assert ages(shipment, journal) == (False, None)
 
 
 @pytest.mark.anyio

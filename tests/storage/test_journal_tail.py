@@ -1,5 +1,6 @@
 """What memory keeps of the journal is what the files say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_what_is_not_kept_is_not_told() -> None:
     assert (empty.records, empty.mark) == ((), Mark(2, 0))
 
 
+def test_when_the_first_call_ended_that_waits_is_known_as_long_as_it_is_kept() -> None:
+    tail = Tail(kept=3)
+    assert tail.first_us(Mark()) is None
+    for n in range(5):
+        tail.add(Mark(1, n + 1), replace(COMPLETED, ended_us=100 + n))
+    assert [tail.first_us(Mark(1, n)) for n in range(6)] == [None, None, 102, 103, 104, None]
+    tail.forget(Mark(2, 0))
+    assert tail.first_us(Mark(1, 2)) is None
+
+
 @pytest.mark.anyio
 async def test_memory_and_files_agree(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path, max_bytes=4 * 1024 * 1024, segment_bytes=256 * 1024)
@@ -55,7 +66,10 @@ async def test_memory_and_files_agree(tmp_path: Path) -> None:
             assert from_memory is not None
             assert from_memory.records == from_files.records
             assert reader.read(from_memory.mark, 1000).records == ()
+            assert writer.backlog_bytes(mark) == reader.backlog_bytes(mark) > 0
+            assert writer.waiting_since_us(mark) == from_files.records[0].ended_us
             mark = from_memory.mark
+            assert (writer.backlog_bytes(mark), writer.waiting_since_us(mark)) == (0, None)
             seen += len(from_memory.records)
     assert seen > 500
     assert mark.segment > 1

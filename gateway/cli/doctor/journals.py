@@ -5,20 +5,15 @@ import asyncio
 from gateway.cli import when
 from gateway.cli.doctor.finding import Finding, failed, fault, ok, warning
 from gateway.core.errors import Fault
+from gateway.jobs.ledger import LATE
 from gateway.settings import Settings
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal_survey import Survey, marks_of, survey
 
-_LAG_US = 10_000_000
-"""How long an ended call may wait for the ledger before somebody should look."""
 
-
-async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) -> list[Finding]:
-    """The journals, and the calls that the database refused. Without a database nobody knows what of it waits.
-
-    `lag_us`: how long an ended call may wait for the ledger unmentioned.
-    """
+async def check(settings: Settings, db: Database | None) -> list[Finding]:
+    """The journals, and the calls that the database refused. Without a database nobody knows what of it waits."""
     folder = settings.database.journal
     try:
         marks = {} if db is None else await marks_of(db)
@@ -27,10 +22,10 @@ async def check(settings: Settings, db: Database | None, lag_us: int = _LAG_US) 
     except (Fault, OSError) as error:
         return [fault("journal", error)]
     most = settings.database.journal_max
-    return [journal(seen, most, when.now_us(), lag_us, marked=db is not None), dead_letters(letters)]
+    return [journal(seen, most, when.now_us(), marked=db is not None), dead_letters(letters)]
 
 
-def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US, *, marked: bool = True) -> Finding:
+def journal(seen: Survey, most: int, now: int, *, marked: bool = True) -> Finding:
     """How far the ledger is behind; `marked`: whether it has said how far it is."""
     if seen.newer:
         told = f"{', '.join(seen.newer)} can be read by a newer version only"
@@ -44,8 +39,8 @@ def journal(seen: Survey, most: int, now: int, lag_us: int = _LAG_US, *, marked:
     if seen.dead:
         told = f"{seen.dead} of {len(seen.journals)} left by processes that are dead; {behind}"
         return warning("journal", told, "start `tollkeeper serve`, which replays them; if it runs, see its log")
-    if since is not None and now - since > lag_us:
-        return warning("journal", behind, "the ledger does not follow: see the log and the database")
+    if since is not None and now - since > LATE * 1e6:
+        return warning("journal", behind, "the ledger does not follow: see the log, and how slow the database is")
     return ok("journal", f"{len(seen.journals)} in use, {behind}")
 
 
