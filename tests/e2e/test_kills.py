@@ -8,7 +8,7 @@ import asyncio
 import random
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -48,19 +48,24 @@ SEAT = int.from_bytes(b"tollkeep")
 WORKERS = 6
 DEATHS = 20
 """Of workers, at least."""
+ANSWERED = 200
+"""Calls, at least; an idle machine answers thousands meanwhile."""
+SCRAPES = 10
 CLIENTS = 12
 TAGS = ",".join(f"label{number}={'x' * 250}" for number in range(12))
 """Some three kilobytes in every frame: a segment of three mebibytes is full within a second."""
 
 
-async def kill_at_random(gateway: Served, seconds: float, chance: random.Random) -> int:
+async def kill_at_random(
+    gateway: Served, seconds: float, seen_enough: Callable[[], bool], chance: random.Random
+) -> int:
     """One worker after the other, now and then all at once, at least once while a segment changes; how many died.
 
     For so many seconds, and longer where a crowded machine is slow to put new ones in their place."""
     killed = turning = 0
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while loop.time() < deadline or not turning or killed < DEATHS:
+    while loop.time() < deadline or not turning or killed < DEATHS or not seen_enough():
         # Those that have not worked for a while are left alone: their deaths would make their parent wait.
         settled = [pid for pid in workers_of(gateway) if age(pid) > SETTLED]
         if not settled:
@@ -69,15 +74,13 @@ async def kill_at_random(gateway: Served, seconds: float, chance: random.Random)
         if not turning or chance.random() < 0.1:
             turning += await a_segment_turns(gateway)
         victims = settled if chance.random() < 0.2 else [chance.choice(settled)]
-        kill(*victims)
-        killed += len(victims)
+        killed += kill(*victims)
         await asyncio.sleep(chance.uniform(0.0, 0.3))
     return killed
 
 
-async def scrape(gateway: Served, stopping: asyncio.Event) -> list[float]:
+async def scrape(gateway: Served, totals: list[float], stopping: asyncio.Event) -> None:
     """How many calls the metrics count, from whichever worker, again and again."""
-    totals = []
     async with httpx.AsyncClient(base_url=gateway.address, timeout=PATIENCE, trust_env=False) as client:
         while not stopping.is_set():
             try:
@@ -87,7 +90,6 @@ async def scrape(gateway: Served, stopping: asyncio.Event) -> list[float]:
             ended = [line for line in text.splitlines() if line.startswith("tollkeeper_calls_total")]
             totals.append(sum(float(line.rpartition(" ")[2]) for line in ended))
             await asyncio.sleep(0.02)
-    return totals
 
 
 async def a_segment_turns(gateway: Served) -> bool:
@@ -125,12 +127,18 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
     ):
         until(lambda: len(workers_of(gateway)) == WORKERS, "all workers")
         clients, stopping = Clients(gateway.port, "up/any", TAGS), asyncio.Event()
+        totals: list[float] = []
+
+        def seen_enough() -> bool:
+            return len(clients.answered) >= ANSWERED and len(totals) >= SCRAPES
+
         calling = asyncio.create_task(clients.call_until(stopping, CLIENTS))
-        counted = asyncio.create_task(scrape(gateway, stopping))
+        scraping = asyncio.create_task(scrape(gateway, totals, stopping))
         async with asyncio.timeout(60):
-            killed = await kill_at_random(gateway, seconds, chance)
+            killed = await kill_at_random(gateway, seconds, seen_enough, chance)
         stopping.set()
         await calling
+        await scraping
         until(lambda: replayed(gateway, WORKERS), "the journals of the dead", within=30)
         gateway.stop()
         asked = upstream.asked()
@@ -139,12 +147,10 @@ async def test_workers_that_are_killed_at_random_under_load(database_url: str, s
             assert sql.count("journal_marks") == 0, "a mark outlives its journal"
     assert list((tmp_path / "journal").iterdir()) == []
     assert killed >= DEATHS
-    totals = await counted
-    assert len(totals) > seconds
     assert totals == sorted(totals), "a counter fell, though nothing began anew"
     # A killed worker takes with it what it had not shown: all of the last moments, more of them on a busy machine.
     assert len(clients.answered) - 300 * killed < totals[-1] <= ends.total()
-    assert ends["completed"] >= len(clients.answered) > 50 * seconds
+    assert ends["completed"] >= len(clients.answered)
     assert ends.keys() <= {"completed", "interrupted", "cut_by_client"}
     assert 0 < ends["interrupted"] <= len(clients.cut)
 

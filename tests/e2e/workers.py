@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from time import clock_gettime
 
@@ -20,12 +21,12 @@ def workers_of(gateway: Served) -> list[int]:
 
 
 def age(pid: int) -> float:
-    """Seconds since a process was started; 0 if it is gone."""
+    """Seconds since a process was started; 0 if it is dead, buried or not."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return clock_gettime(_BOOT_CLOCK) - int(fields[19]) / _TICKS
+    return 0.0 if fields[0] == "Z" else clock_gettime(_BOOT_CLOCK) - int(fields[19]) / _TICKS
 
 
 def settled(gateway: Served, workers: int) -> bool:
@@ -34,9 +35,14 @@ def settled(gateway: Served, workers: int) -> bool:
     return len(alive) == workers and all(age(pid) > SETTLED for pid in alive)
 
 
-def kill(*pids: int) -> None:
+def kill(*pids: int) -> int:
+    """How many there were to be killed: one that was killed before may be buried since it was listed."""
+    killed = 0
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 def journals(gateway: Served) -> dict[str, int]:
