@@ -78,6 +78,10 @@ def buckets(usage: Json) -> Usage:
     if prompt is None and completion is None:
         return _details_only(usage)
     cached, written, audio_in, image_in = _inward(usage)
+    if image_in and prompt is not None:
+        # Pictures that the cache had are counted in both (xAI, OpenAI's realtime models): no more than the rest is new.
+        # Sound is left as it is: a cached token of it has a price of its own, and the bill must see that there is one.
+        image_in = min(image_in, max(prompt - _sum(cached, written, audio_in), 0))
     reasoning, audio_out, image_out, accepted, rejected = _outward(usage)
     inside = reasoning
     beside = _beside(usage, prompt, completion)
@@ -165,11 +169,16 @@ def _beside(usage: Json, prompt: int | None, completion: int | None) -> int:
     return beside if beside > 0 else 0
 
 
+_SEARCHING = ("server_tool_use", "server_tool_use_details")
+"""Where servers count searches: Anthropic's name for it, and OpenRouter's."""
+
+
 def _searches(usage: Json) -> int | None:
     told = usage.get("num_search_queries")
-    tools = usage.get("server_tool_use")
-    if told is None and isinstance(tools, dict):
-        told = tools.get("web_search_requests")
+    for name in _SEARCHING:
+        tools = usage.get(name)
+        if told is None and isinstance(tools, dict):
+            told = tools.get("web_search_requests")
     return None if told is None else count(told)
 
 

@@ -64,6 +64,45 @@ CASES: list[tuple[str, dict[str, Any], Usage]] = [
     ),
     ("Mistral", {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}, Usage(input=4, output=5)),
     (
+        "OpenRouter, searches as it states them today",
+        {
+            "prompt_tokens": 8174,
+            "completion_tokens": 30,
+            "total_tokens": 8204,
+            "server_tool_use_details": {"web_search_requests": 1, "tool_calls_executed": 1},
+        },
+        Usage(input=8174, output=30, web_searches=1),
+    ),
+    (
+        "OpenAI realtime: pictures that the cache had are counted in both",
+        {
+            "prompt_tokens": 346,
+            "completion_tokens": 29,
+            "total_tokens": 375,
+            "prompt_tokens_details": {"cached_tokens": 322, "image_tokens": 194, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 19},
+        },
+        Usage(input=0, cache_read=322, audio_in=0, image_in=24, output=10, reasoning=19),
+    ),
+    (
+        "pictures beside sound: what neither the cache nor sound took",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": 50, "image_tokens": 40, "audio_tokens": 30},
+        },
+        Usage(input=0, cache_read=50, audio_in=30, image_in=20, output=1),
+    ),
+    (
+        "pictures that the cache had whole, where it had more than the prompt",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": 120, "image_tokens": 40},
+        },
+        Usage(input=0, cache_read=120, image_in=0, output=1),
+    ),
+    (
         "vLLM without details",
         {"prompt_tokens": 29, "completion_tokens": 12, "total_tokens": 41, "prompt_tokens_details": None},
         Usage(input=29, output=12),
