@@ -1,13 +1,14 @@
 """SQLite as a backend: one file, one writer in all processes, readers that it never waits for."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -131,6 +132,13 @@ class SqliteBackend:
         @event.listens_for(engine.sync_engine, "begin")
         def begin_ourselves(connection: Any) -> None:
             connection.exec_driver_sql(begin)
+
+        # A file that may not be written is opened for reading without a word, and that is what such a connection does
+        # from then on: only a new one sees that the file can be written again.
+        @event.listens_for(engine.sync_engine, "handle_error")
+        def give_up_what_only_reads(context: ExceptionContext) -> None:
+            if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                context.is_disconnect = True
 
         return engine
 

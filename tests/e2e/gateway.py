@@ -4,7 +4,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,16 +131,21 @@ class Served:
 
 
 @contextmanager
-def serving(data: Path, settings: str, *args: str, **environ: str) -> Iterator[Served]:
-    """A gateway with these settings while the block runs; it may be ended before by `stop` or `kill`."""
+def serving(
+    data: Path, settings: str, *args: str, program: Sequence[str] = PROGRAM, **environ: str
+) -> Iterator[Served]:
+    """A gateway with these settings while the block runs; it may be ended before by `stop` or `kill`.
+
+    `program`: what serves, if it is not ours as it is.
+    """
     data.mkdir(parents=True, exist_ok=True)
     config = data / "tollkeeper.yaml"
     config.write_text(settings, encoding="utf-8")
-    command = [*PROGRAM, "serve", "--config", str(config), "--port", "0", *args]
+    command = [*program, "serve", "--config", str(config), "--port", "0", *args]
     with (data / "gateway.log").open("ab") as log, (data / "gateway.out").open("wb") as out:
-        program = subprocess.Popen(command, env=environment(data, **environ), stdout=out, stderr=log)
+        started = subprocess.Popen(command, env=environment(data, **environ), stdout=out, stderr=log)
     try:
-        address = _address(data, program)
+        address = _address(data, started)
         token = (data / "admin-token").read_text(encoding="ascii").strip()
         headers = {"authorization": f"Bearer {token}"}
         with httpx.Client(
@@ -150,13 +155,13 @@ def serving(data: Path, settings: str, *args: str, **environ: str) -> Iterator[S
             trust_env=False,
             verify=False,  # noqa: S501
         ) as admin:
-            served = Served(address, data, config, program, admin, environ)
+            served = Served(address, data, config, started, admin, environ)
             yield served
-            if program.poll() is None:
+            if started.poll() is None:
                 served.stop()
     finally:
-        program.kill()
-        program.wait()
+        started.kill()
+        started.wait()
 
 
 def _address(data: Path, program: "subprocess.Popen[bytes]") -> str:
