@@ -31,7 +31,7 @@ from gateway.core.keys import digest
 from gateway.core.routing import Retries, Target
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
-from gateway.ports import UpstreamAnswer, UpstreamRequest
+from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
 from gateway.providers.directory import ModelDirectory
 from gateway.providers.price_map import read_price_map
 from gateway.providers.proxies import from_environment
@@ -105,12 +105,15 @@ class Upstreams:
 class Gateway:
     """Both planes and the jobs behind them. `asgi` serves between `start` and `stop`."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], team: Team | None = None) -> None:
-        """`team`: where several workers serve as one. Raises `Fault` and `SettingsError`: what is set does not go
-        together, or cannot be used."""
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], team: Team | None = None, clock: Clock | None = None
+    ) -> None:
+        """`team`: where several workers serve as one; `clock`: another than this machine's. Raises `Fault` and
+        `SettingsError`: what is set does not go together, or cannot be used."""
         self.settings = settings
         self.team = team
-        self.clock = SystemClock()
+        self.clock = SystemClock() if clock is None else clock
+        now_us = self.clock.now_us
         configured = configured_providers(settings, environ)
         self.providers = {name: one.provider for name, one in configured.items()}
         self.admin_token = admin_token(settings.server.data, environ)
@@ -124,8 +127,8 @@ class Gateway:
             max_bytes=settings.database.journal_max,
             writers=1 if team is None else team.size,
         )
-        self.key_repository = KeyRepository(self.database)
-        self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared])
+        self.key_repository = KeyRepository(self.database, now_us)
+        self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
         self.metrics = Metrics(
             __version__,
             self._is_known,
@@ -134,8 +137,8 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        ledger = Ledger(self.database, DeadLetters(settings.database.journal))
-        self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, observers=observers)
+        ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us)
+        self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = Condition(
             lag=self.ledger_job.stats,
             reading=lambda: self.scheduler.stats()["keys"].trouble,
@@ -149,16 +152,10 @@ class Gateway:
         )
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
-        self.scheduler = Scheduler()
-        self.scheduler.add("ledger", self.ledger_job.run)
-        self.scheduler.every("keys", KEY_REFRESH, self.keys.refresh)
         self.prices = price_book(settings, self.providers)
-        self.price_repository = PriceRepository(self.database)
-        self.price_store = PriceStore(self.price_repository, self.prices, read_price_map)
-        self.scheduler.every("prices", PRICE_REFRESH, self.price_store.refresh)
-        self.scheduler.every("months", MONTHS_REFRESH, Months(self.database).make)
-        if team is not None:
-            self.scheduler.every("team", SHOW_EVERY, self._show_now_and_then)
+        self.price_repository = PriceRepository(self.database, now_us)
+        self.price_store = PriceStore(self.price_repository, self.prices, read_price_map, now_us)
+        self.scheduler = self._jobs()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
         self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed)
@@ -197,6 +194,16 @@ class Gateway:
         return self._control(scope, receive, send)
 
     # composition
+
+    def _jobs(self) -> Scheduler:
+        jobs = Scheduler()
+        jobs.add("ledger", self.ledger_job.run)
+        jobs.every("keys", KEY_REFRESH, self.keys.refresh)
+        jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
+        jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
+        if self.team is not None:
+            jobs.every("team", SHOW_EVERY, self._show_now_and_then)
+        return jobs
 
     def _upstreams(self, configured: Mapping[str, Configured]) -> Upstreams:
         simulations = {name: one.simulation for name, one in configured.items() if one.simulation is not None}
@@ -280,9 +287,18 @@ class Gateway:
         return aliased or self.directory.lists(name, model) or self.prices.find(Target(provider, model)) is not None
 
 
-def build(settings: Settings, environ: Mapping[str, str] | None = None, *, team: Team | None = None) -> Gateway:
-    """A gateway for these settings; `team`: the workers that it is one of. Raises `Fault` and `SettingsError`."""
-    return Gateway(settings, os.environ if environ is None else environ, team)
+def build(
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    *,
+    team: Team | None = None,
+    clock: Clock | None = None,
+) -> Gateway:
+    """A gateway for these settings; `team`: the workers that it is one of; `clock`: this machine's unless given.
+
+    Raises `Fault` and `SettingsError`.
+    """
+    return Gateway(settings, os.environ if environ is None else environ, team, clock)
 
 
 def _crashed(error: BaseException) -> None:

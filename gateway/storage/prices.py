@@ -148,6 +148,8 @@ class PriceStore:
         self._stored: Sequence[StoredPrice] = ()
         self._next_us: int | None = None
         """When the next of the stored prices begins to hold."""
+        self._begun_us: int | None = None
+        """When the last of those began that hold already: a clock that is set back before it ends them."""
 
     async def refresh(self) -> bool:
         """Put in force what has changed since, or has begun to hold; whether anything has.
@@ -156,13 +158,16 @@ class PriceStore:
         """
         revision = await self._repository.revision()
         now_us = self._now_us()
-        due = self._next_us is not None and self._next_us <= now_us
+        due = (self._next_us is not None and self._next_us <= now_us) or (
+            self._begun_us is not None and now_us < self._begun_us
+        )
         if revision == self._revision and not due:
             return False
         if revision != self._revision:
             self._stored = await self._repository.all()
         known = await self._known()
         self._next_us = min((one.since_us for one in self._stored if one.since_us > now_us), default=None)
+        self._begun_us = max((one.since_us for one in self._stored if one.since_us <= now_us), default=None)
         self._revision = revision
         holds = in_force(self._stored, now_us)
         if not holds and known is self._book.known and not due:

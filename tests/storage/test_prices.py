@@ -134,6 +134,10 @@ async def test_a_price_of_tomorrow_holds_tomorrow(
     assert await store.refresh()
     assert rate(book) == Decimal("0.0000025")
     assert not await store.refresh()
+    clock.forward(-1)  # a clock that was wrong, and is set right
+    assert await store.refresh()
+    assert rate(book) == Decimal("0.000001")
+    assert not await store.refresh()
 
 
 @pytest.mark.anyio
