@@ -4,12 +4,15 @@ Whose journal it is, and when to go on, is up to the jobs that use it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gateway.storage.journal import Batch, JournalReader, Mark
 from gateway.storage.ledger import Ledger
+
+logger = logging.getLogger(__name__)
 
 Recent: TypeAlias = Callable[[Mark, int], Batch | None]
 """(after, limit) → the calls that ended behind a mark, or null if the files must be read."""
@@ -68,13 +71,20 @@ class Shipment:
         another_segment = batch.mark.segment != self.mark.segment
         # A mark that passes nothing but opening frames of one segment is not worth a commit.
         if batch.records or another_segment:
-            self._counts.shipped += len(await self._ledger.append(self._journal_id, batch.records, batch.mark))
+            new = await self._ledger.append(self._journal_id, batch.records, batch.mark)
+            self._counts.shipped += len(new)  # only now: others count in there too while this one waits
         more = len(batch.records) >= READ
         self.waiting_since_us = batch.records[-1].ended_us if more else None
         self.mark = batch.mark
-        self._counts.corrupt += batch.corrupt
-        self._counts.torn += batch.torn
-        self._counts.newer += batch.newer
+        self._count_damage(batch)
         if another_segment:
             await asyncio.to_thread(self._reader.delete_before, batch.mark)
         return more
+
+    def _count_damage(self, batch: Batch) -> None:
+        self._counts.corrupt += batch.corrupt
+        self._counts.torn += batch.torn
+        self._counts.newer += batch.newer
+        if batch.corrupt:
+            told = "the journal %s is damaged in %d places: a call may be missing there, or be estimated"
+            logger.warning(told, self._journal_id, batch.corrupt)

@@ -20,7 +20,7 @@ from tests.fakes.records import ATTEMPT, COMPLETED
 
 LAG = LedgerLag(
     backlog_bytes=0, oldest_age_seconds=0.0, own_age_seconds=0.0, last_error=None, dead_letters=0,
-    dead_journals=0, replay_error=None, shipped=7, corrupt=1, torn=2, newer=0,
+    dead_journals=0, replay_error=None, shipped=7, corrupt=0, torn=2, newer=0,
 )  # fmt: skip
 JOURNAL = JournalStats(
     bytes_on_disk=80, max_bytes=1000, reserved_bytes=0, frames_written=1, open_calls=0, unwritten_calls=0, trouble=None
@@ -74,6 +74,7 @@ async def test_whatever_is_behind_or_missing_is_said() -> None:
         ({"dead_letters": 2}, "2 calls were refused"),
         ({"dead_journals": 1, "replay_error": "its disk fails"}, "1 journals of dead processes are not replayed; its"),
         ({"newer": 4}, "4 frames can be read by a newer version only"),
+        ({"corrupt": 1}, "1 places in a journal were damaged since the start"),
     ):
         figures = await condition(replace(LAG, **gap)).health.figures()
         assert not figures.ok
@@ -81,7 +82,7 @@ async def test_whatever_is_behind_or_missing_is_said() -> None:
 
 
 def test_the_gauges_are_the_same_figures() -> None:
-    stats = condition(replace(LAG, dead_letters=2, dead_journals=1, newer=4, backlog_bytes=5)).storage()
+    stats = condition(replace(LAG, dead_letters=2, dead_journals=1, newer=4, backlog_bytes=5, corrupt=1)).storage()
     assert (stats.dead_letters, stats.journals_left, stats.newer_frames, stats.backlog_bytes) == (2, 1, 4, 5)
     assert (stats.journal_bytes, stats.journal_max_bytes, stats.log_lines_dropped) == (80, 1000, 3)
     assert (stats.corrupt_frames, stats.torn_frames) == (1, 2)

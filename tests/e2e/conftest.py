@@ -10,7 +10,7 @@ from tests.backends.engines import AIMOCK, llamacpp, running
 from tests.e2e.gateway import Served, serving
 from tests.e2e.played import Plays, play_all
 from tests.e2e.played import settings as replay_settings
-from tests.e2e.upstream import DONE, Upstream, event, streams
+from tests.e2e.upstream import DONE, Upstream, answers, completion, event, streams, whole
 
 PRICE = '{usd_per_million: {input: "2", cache_read: "0.5", output: "10"}}'
 
@@ -45,6 +45,20 @@ def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         # Its first estimate starts a process that reads the vocabularies: seconds, where the machine is busy.
         assert served.call(served.post("up/warm", stream=True))["usage_basis"] == "estimated"
         yield served
+
+
+BOOKS = """\
+providers: {{up: {{kind: openai, base_url: "{url}/v1"}}}}
+database: {{url: env:BOOKS}}
+prices: {{up/*: {price}}}
+"""
+
+
+@pytest.fixture
+def settings(upstream: Upstream) -> str:
+    """Of a gateway of a test's own, with one model, `up/books`, whose calls cost `COST`."""
+    upstream.plays("books", answers(whole(completion())))
+    return BOOKS.format(url=upstream.url, price=PRICE)
 
 
 KEYED = """\

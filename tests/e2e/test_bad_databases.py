@@ -16,23 +16,11 @@ from tests.cli.terminal import invoke
 from tests.databases import new_database, new_postgres, operator
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.test_kills import held
-from tests.e2e.upstream import Upstream, answers, completion, whole
 from tests.postgres_server import PostgresServer
 
-SETTINGS = """\
-providers: {{up: {{kind: openai, base_url: "{url}/v1"}}}}
-prices: {{up/*: {{usd_per_million: {{input: "2", output: "10"}}}}}}
-database: {{url: env:BOOKS}}
-"""
-MODEL = "up/bad-books"
+MODEL = "up/books"
 BOUND = (sys.executable, "-m", "tests.e2e.bound")
 COST_NANO = 3_000_000
-
-
-@pytest.fixture
-def settings(upstream: Upstream) -> str:
-    upstream.plays("bad-books", answers(whole(completion())))
-    return SETTINGS.format(url=upstream.url)
 
 
 def call(gateway: Served, user: str = "somebody") -> str:
