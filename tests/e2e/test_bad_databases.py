@@ -23,9 +23,9 @@ BOUND = (sys.executable, "-m", "tests.e2e.bound")
 COST_NANO = 3_000_000
 
 
-def call(gateway: Served, user: str = "somebody") -> str:
+def call(gateway: Served, user: str = "somebody", model: str = MODEL) -> str:
     """The id of a call that was answered."""
-    answer = gateway.post(MODEL, user=user)
+    answer = gateway.post(model, user=user)
     assert answer.status_code == 200, answer.text
     id: str = answer.headers["x-tollkeeper-call-id"]
     return id
