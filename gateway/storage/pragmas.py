@@ -7,6 +7,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 BUSY_MS = 5000
 """How long a statement waits for another process's lock before it fails, milliseconds."""
+_OTHERS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
+"""What others who open the same file can cause, and what therefore passes."""
 
 
 def set_up(connection: DBAPIConnection | sqlite3.Connection, *, query_only: bool = False) -> None:
@@ -27,8 +29,8 @@ def _keep_a_log(cursor: DBAPICursor | sqlite3.Cursor) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _OTHERS or time.monotonic() > give_up:
                 raise
             time.sleep(0.005)  # somebody is making the same database at this moment
         else:

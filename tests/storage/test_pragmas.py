@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -47,3 +48,14 @@ def test_a_database_that_somebody_is_just_making_is_waited_for(tmp_path: Path) -
         other.execute("COMMIT")
         assert made.result(timeout=5) == "wal"
     other.close()
+
+
+def test_a_file_that_may_only_be_read_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE t (x)")
+    begun = monotonic()
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    with closing(reader), pytest.raises(sqlite3.OperationalError, match="readonly"):
+        set_up(reader)
+    assert monotonic() - begun < BUSY_MS / 1000
