@@ -1,10 +1,15 @@
 """The books after many deaths: what the upstream was asked, what clients heard, and what the ledger says must agree."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
-from tests.databases import Operator
+from tests.databases import Operator, operator
 from tests.e2e.counting import Clients, cost_nano_of
+
+SEAT = int.from_bytes(b"tollkeep")
+"""The number of the writers' lock in PostgreSQL."""
 
 
 def books_agree(sql: Operator, asked: list[int], clients: Clients) -> Counter[str]:
@@ -45,3 +50,15 @@ def _sums_agree(sql: Operator) -> None:
         (calls[0], calls[2], calls[3])
     ]
     assert sql.one("SELECT sum(amount_nano) FROM charges") == calls[3]
+
+
+@contextmanager
+def held(url: str) -> Iterator[None]:
+    """No writer gets at the database while the block runs."""
+    begin = "BEGIN IMMEDIATE" if url.startswith("sqlite") else f"BEGIN; SELECT pg_advisory_xact_lock({SEAT})"
+    with operator(url) as sql:
+        sql.run(begin)
+        try:
+            yield
+        finally:
+            sql.run("ROLLBACK")

@@ -12,10 +12,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from tests.e2e.upstream import DONE, END, EVENTS, PATIENCE, chunk, completion, event, whole
@@ -99,6 +101,10 @@ def counting(folder: Path) -> Iterator[Counting]:
 # --- its clients ----------------------------------------------------------------------------------------------------
 
 
+TAGS = ",".join(f"label{number}={'x' * 250}" for number in range(12))
+"""Some three kilobytes in every frame: a segment of three mebibytes is full within a second."""
+
+
 @dataclass
 class Clients:
     """Clients that call one after the other, each on a connection of its own as long as it lasts."""
@@ -154,6 +160,25 @@ class Clients:
             return
         cost = re.search(r"x-tollkeeper-cost-usd: (\S+)", said)
         self.answered[number] = cost and cost[1]
+
+
+@contextmanager
+def calling(clients: Clients, number: int) -> Iterator[None]:
+    """So many of them call beside the block, in another thread, and are heard to the end after it."""
+    stopping, loops = asyncio.Event(), SimpleQueue[asyncio.AbstractEventLoop]()
+
+    async def call() -> None:
+        loops.put(asyncio.get_running_loop())
+        await clients.call_until(stopping, number)
+
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(asyncio.run, call())
+        loop = loops.get(timeout=PATIENCE)
+        try:
+            yield
+        finally:
+            loop.call_soon_threadsafe(stopping.set)
+            running.result(2 * PATIENCE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The workers of a gateway, seen and killed from outside."""
 
+import asyncio
 import os
 import signal
 from contextlib import suppress
@@ -67,3 +68,25 @@ def replayed(gateway: Served, workers: int) -> bool:
     held, alive = journals(gateway), workers_of(gateway)
     # One that replays another's journal holds two.
     return len(alive) == workers and sorted(held.values()) == sorted(alive)
+
+
+async def a_segment_turns(gateway: Served) -> bool:
+    """Waits for the moment in which a journal goes on in another segment; false if there is none in half a second."""
+
+    def begun() -> set[str]:
+        found = set()
+        for path in segments_of(gateway):
+            try:
+                with path.open("rb") as segment:
+                    if segment.read(1) != b"\0":
+                        found.add(str(path))
+            except FileNotFoundError:
+                continue
+        return found
+
+    before = begun()
+    for _ in range(100):
+        await asyncio.sleep(0.002)
+        if begun() - before:
+            return True
+    return False
