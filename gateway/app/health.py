@@ -128,7 +128,7 @@ class Condition:
             f"{lag.dead_letters} calls were refused by the database" if lag.dead_letters else "",
             f"{lag.dead_journals} journals of dead processes are not replayed" if lag.dead_journals else "",
             f"{lag.newer} frames can be read by a newer version only" if lag.newer else "",
-            f"{lag.corrupt} places in a journal were damaged since the start" if lag.corrupt else "",
+            f"{lag.corrupt} stretches of journals are damaged and kept beside them" if lag.corrupt else "",
             lag.replay_error or "",
         ]
         missing = "; ".join(filter(None, gaps))

@@ -2,6 +2,7 @@
 
     FOLDER/<journal id>/{lock, 00000001.seg, …}    a journal; its owner lives as long as the lock is held
     FOLDER/<journal id>.v<N>/…                     segments with frames of version N, kept for a release that knows it
+    FOLDER/<journal id>.damaged/…                  segments with damage in them, kept for people; the rest is replayed
     FOLDER/.gone-<journal id>                      deleted; its name stays until its mark in the ledger is gone too
     FOLDER/.<anything else>                        being made; nobody else's business
 
@@ -22,6 +23,7 @@ from gateway.storage.segments import bytes_in
 
 _LOCK = "lock"
 _LEAVING = ".gone-"
+_DAMAGED = ".damaged"
 
 
 class Lock:
@@ -114,8 +116,12 @@ def journals(folder: Path) -> list[Path]:
     """Every journal this release can replay, live or dead, oldest first."""
     found: list[Path] = []
     with contextlib.suppress(FileNotFoundError):  # no journal was ever written here
-        found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        found = sorted(path for path in folder.iterdir() if path.is_dir() and _is_a_journal(path))
     return [path for path in found if (version := _kept_version(path)) is None or version in KNOWN_VERSIONS]
+
+
+def _is_a_journal(directory: Path) -> bool:
+    return not directory.name.startswith(".") and directory.suffix != _DAMAGED
 
 
 def bytes_of(folder: Path) -> int:
@@ -126,6 +132,16 @@ def bytes_of(folder: Path) -> int:
 def kept_aside(directory: Path, version: int) -> Path:
     """Where a journal's segments wait for a release that knows frames of this version."""
     return directory.with_name(f"{directory.name.partition('.')[0]}.v{version}")
+
+
+def damaged_aside(directory: Path) -> Path:
+    """Where a journal's segments are kept in which there is something that nobody can read."""
+    return directory.with_name(f"{directory.name.partition('.')[0]}{_DAMAGED}")
+
+
+def damaged(folder: Path) -> list[Path]:
+    """Every such place, oldest first."""
+    return sorted(folder.glob(f"*{_DAMAGED}"))
 
 
 def _kept_version(directory: Path) -> int | None:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.errors import Fault
 from gateway.storage import frames
-from gateway.storage.frames import CLOSING, KNOWN_VERSIONS, OPENING, Frame, Unreadable, frames_in
-from gateway.storage.journal_folder import Lock, delete_directory, journals, kept_aside
+from gateway.storage.frames import CLOSING, KNOWN_VERSIONS, OPENING, Frame, Unreadable
+from gateway.storage.journal_folder import Lock, damaged_aside, delete_directory, journals, kept_aside
 from gateway.storage.segment_walk import Step, begun, walk, written
 from gateway.storage.segments import bytes_behind, numbered
 
@@ -50,10 +50,12 @@ class JournalReader:
         """`live`: somebody is writing it, so its end is where the next frame will come."""
         self._directory = directory
         self._live = live
+        self._damaged: set[int] = set()
+        """Segments in which something could not be read."""
 
     def read(self, after: Mark, limit: int = 1000) -> Batch:
         """The calls that ended behind the mark, `limit` at most. A batch without any may still move the mark."""
-        tally = _Tally(after)
+        tally = _Tally(after, self._damaged)
         segments = [(number, path) for number, path in numbered(self._directory) if number >= after.segment]
         last = max((number for number, path in segments if begun(path)), default=0)
         for number, path in segments:
@@ -70,7 +72,7 @@ class JournalReader:
         return tally.batch()
 
     def delete_before(self, mark: Mark) -> None:
-        """Delete the segments before the mark's own. Of a dead journal, those with newer frames move aside instead.
+        """Delete the segments before the mark's own. Those with damage, or newer frames, move aside instead.
 
         Of a dead journal the last two stay: its process may have died while it carried what was open into the last.
         Raises `Fault` (conflict) while a newer release replays what was put aside before.
@@ -78,8 +80,36 @@ class JournalReader:
         segments = numbered(self._directory)
         kept = [] if self._live else [number for number, path in segments if begun(path)][-2:]
         for number, path in segments:
-            if number < mark.segment and number not in kept and (self._live or not _set_aside(path)):
+            if number < mark.segment and number not in kept and not self._set_aside(number, path):
                 path.unlink(missing_ok=True)
+
+    def set_all_aside(self) -> None:
+        """Of a dead journal that is about to be deleted: move away what this release has not read.
+
+        Raises `OSError`, and `Fault` (conflict) as `delete_before` does.
+        """
+        segments = numbered(self._directory)
+        last = max((number for number, path in segments if begun(path)), default=0)
+        for number, path in segments:
+            self._set_aside(number, path, is_last=number >= last)
+
+    def _set_aside(self, number: int, path: Path, *, is_last: bool = False) -> bool:
+        """Whether a segment was moved to where a newer release replays it, or people find what damage has left."""
+        damaged = number in self._damaged
+        if self._live and not damaged:
+            return False  # it has been written by this release
+        newer = 0
+        for step in walk(path, 0, finished=True):
+            if step.frame is not None and step.frame.version not in KNOWN_VERSIONS:
+                newer = max(newer, step.frame.version)
+            damaged = damaged or (step.damaged and not (is_last and step.frame is None))
+        if newer:
+            _move(path, kept_aside(path.parent, newer))
+        elif damaged:
+            aside = damaged_aside(path.parent)
+            aside.mkdir(mode=0o700, exist_ok=True)
+            path.rename(aside / path.name)
+        return bool(newer) or damaged
 
     def interrupted(self) -> tuple[tuple[AttemptOpened, ...], ...]:
         """Of a dead journal: the opened attempts of each call that never closed, calls in the order they opened."""
@@ -124,12 +154,11 @@ class ClaimedJournal:
         return self.directory.name
 
     def remove(self) -> None:
-        """All of it is committed: delete it, but for segments with newer frames, which move aside.
+        """All of it is committed: delete it, but for segments with damage or newer frames, which move aside.
 
         Ends the claim, unless it fails. Raises `OSError`, and `Fault` (conflict) as `delete_before` does.
         """
-        for _, path in numbered(self.directory):
-            _set_aside(path)
+        self.reader.set_all_aside()
         delete_directory(self.directory)
         self.release()
 
@@ -151,8 +180,10 @@ def claim_dead(folder: Path, own: Collection[Path] = ()) -> list[ClaimedJournal]
 class _Tally:
     """Where the reading stands, and what was met on the way."""
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: Mark, damaged: set[int]) -> None:
+        """`damaged` takes up the segments in which something could not be read."""
         self.mark = mark
+        self._damaged = damaged
         self.records: list[CallRecord] = []
         self.corrupt = 0
         self.torn = 0
@@ -163,20 +194,24 @@ class _Tally:
         if step.damaged and is_last and step.frame is None:
             self.torn += 1
         elif step.damaged:
-            self.corrupt += 1
+            self._miss(number)
         if step.frame is not None:
-            self._take_frame(step.frame)
+            self._take_frame(number, step.frame)
 
-    def _take_frame(self, frame: Frame) -> None:
+    def _miss(self, number: int) -> None:
+        self.corrupt += 1
+        self._damaged.add(number)
+
+    def _take_frame(self, number: int, frame: Frame) -> None:
         if frame.version not in KNOWN_VERSIONS:
             self.newer += 1
         elif frame.kind == CLOSING:
             try:
                 self.records.append(frames.decode_closing(frame.payload))
             except Unreadable:
-                self.corrupt += 1
+                self._miss(number)
         elif frame.kind != OPENING:
-            self.corrupt += 1
+            self._miss(number)
 
     def batch(self) -> Batch:
         oldest = min((record.ended_us for record in self.records), default=None)
@@ -192,16 +227,11 @@ def _openings(payloads: Iterable[bytes]) -> Iterator[AttemptOpened]:
             yield frames.decode_opening(payload)
 
 
-def _set_aside(path: Path) -> bool:
-    """Move a segment with frames of an unknown version to where a release that knows them replays it."""
-    version = max((f.version for f in frames_in(path.read_bytes()) if f.version not in KNOWN_VERSIONS), default=None)
-    if version is None:
-        return False
-    aside = kept_aside(path.parent, version)
+def _move(path: Path, aside: Path) -> None:
+    """Not while a newer release replays what lies there."""
     aside.mkdir(mode=0o700, exist_ok=True)
     lock = Lock(aside)
     try:
         path.rename(aside / path.name)
     finally:
         lock.release()
-    return True

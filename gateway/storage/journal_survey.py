@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from gateway.storage.engine import Database
-from gateway.storage.journal_folder import bytes_of, journals
+from gateway.storage.journal_folder import bytes_of, damaged, journals
 from gateway.storage.journal_reader import JournalReader, Mark
 from gateway.storage.tables import journal_marks
 
@@ -39,6 +39,8 @@ class Survey:
     newer: tuple[str, ...]
     """Folders with frames that only a newer release can read."""
     bytes_on_disk: int
+    damaged: tuple[str, ...] = ()
+    """Folders with what could be read in part only."""
 
     @property
     def backlog_bytes(self) -> int:
@@ -66,7 +68,7 @@ def survey(folder: Path, marks: Mapping[str, Mark]) -> Survey:
     readable = journals(folder)
     newer = [path.name for path in folder.glob("*.v*") if path not in readable] if folder.is_dir() else []
     found = [_journal(directory, marks.get(directory.name, Mark())) for directory in readable]
-    return Survey(tuple(found), tuple(sorted(newer)), bytes_of(folder))
+    return Survey(tuple(found), tuple(sorted(newer)), bytes_of(folder), tuple(path.name for path in damaged(folder)))
 
 
 def _journal(directory: Path, mark: Mark) -> SurveyedJournal:

@@ -299,6 +299,8 @@ def test_how_far_the_ledger_is_behind() -> None:
     assert found(alive, dead).detail.startswith("1 of 2 left by processes that are dead; 20 bytes")
     assert "newer version" in found(newer=("d.v9",)).detail
     assert found(alive, on_disk=1000).state is State.FAILED
+    damaged = journals.journal(Survey((alive,), (), 0, ("a.damaged",)), 1000, NOW)
+    assert (damaged.state, damaged.detail[:28]) == (State.WARNING, "a.damaged hold frames that n")
     unmarked = journals.journal(Survey((late,), (), 0), 1000, NOW, marked=False)
     assert (unmarked.state, unmarked.detail) == (State.OK, "1 in use, up to 10 bytes not in the ledger yet")
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.cli.terminal import invoke
 from tests.databases import new_database, new_postgres, operator
+from tests.e2e.books import held
 from tests.e2e.gateway import Served, serving, until
-from tests.e2e.test_kills import held
 from tests.postgres_server import PostgresServer
 
 MODEL = "up/books"
@@ -38,13 +38,6 @@ def check(gateway: Served, name: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     said: dict[str, Any] = answer.json()["checks"][name]
     return said
-
-
-def metric(gateway: Served, name: str) -> float:
-    """A figure without labels."""
-    lines = gateway.admin.get("/metrics").text.splitlines()
-    (line,) = [line for line in lines if line.startswith(f"tollkeeper_{name} ")]
-    return float(line.split()[1])
 
 
 # --- what passes ------------------------------------------------------------------------------------------------------
@@ -98,14 +91,17 @@ def goes_on(gateway: Served, trouble: AbstractContextManager[None], words: str, 
     with trouble:
         ids += [call(gateway) for _ in range(3)]
         until(lambda: re.match(f"the journal is taking over: .*{words}", trouble_of(gateway)), "the trouble to be seen")
-        assert metric(gateway, "journal_backlog_bytes") > 0
-        assert metric(gateway, "journal_oldest_frame_age_seconds") > 0
+        assert gateway.metric("tollkeeper_journal_backlog_bytes") > 0
+        assert gateway.metric("tollkeeper_journal_oldest_frame_age_seconds") > 0
         assert len(gateway.calls()) == len(ids) - 3, "reading goes on"
     ids += [call(gateway) for _ in range(2)]
     assert sorted(row["id"] for row in gateway.rows(len(ids))) == sorted(ids)
     until(lambda: not trouble_of(gateway), "the all-clear")
     assert check(gateway, "figures")["ok"]
-    assert (metric(gateway, "journal_backlog_bytes"), metric(gateway, "ledger_dead_letters")) == (0, 0)
+    assert (gateway.metric("tollkeeper_journal_backlog_bytes"), gateway.metric("tollkeeper_ledger_dead_letters")) == (
+        0,
+        0,
+    )
 
 
 def books_have(url: str, ids: list[str]) -> None:
@@ -176,9 +172,9 @@ def test_a_call_that_the_database_refuses_holds_no_other_up(database_url: str, s
         figures = check(gateway, "figures")
         assert not figures["ok"]
         assert figures["detail"].startswith("1 calls were refused by the database")
-        assert metric(gateway, "ledger_dead_letters") == 1
+        assert gateway.metric("tollkeeper_ledger_dead_letters") == 1
         assert check(gateway, "database")["ok"]
-        assert metric(gateway, "journal_backlog_bytes") == 0
+        assert gateway.metric("tollkeeper_journal_backlog_bytes") == 0
     books_have(database_url, ids)
     (line,) = (tmp_path / "journal" / "dead-letter.jsonl").read_text(encoding="utf-8").splitlines()
     letter = json.loads(line)

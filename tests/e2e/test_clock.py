@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.databases import Operator, new_database, operator
+from tests.e2e.books import held
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.raw import Answers, body_for, post
 from tests.e2e.shifted import PROGRAM, ShiftedClock
-from tests.e2e.test_bad_databases import MODEL, call, check, metric
-from tests.e2e.test_kills import held, open_ended
-from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, whole
+from tests.e2e.test_bad_databases import MODEL, call, check
+from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, open_ended, whole
 
 DAY = 24 * 3600
 HOUR_US = 3_600_000_000
@@ -68,9 +68,9 @@ def jumps_while_rows_wait(gateway: Served, clock: ShiftedClock, books: str) -> A
     with held(books):
         clock.shift(DAY)
         ahead = call(gateway)
-        until(lambda: metric(gateway, "journal_oldest_frame_age_seconds") > 0, "it to wait")
+        until(lambda: gateway.metric("tollkeeper_journal_oldest_frame_age_seconds") > 0, "it to wait")
         clock.shift(0)
-        assert metric(gateway, "journal_oldest_frame_age_seconds") == 0
+        assert gateway.metric("tollkeeper_journal_oldest_frame_age_seconds") == 0
         behind = call(gateway)
     return {ahead: DAY, behind: 0}
 
@@ -99,7 +99,7 @@ def test_rows_and_sums_are_right_whatever_the_clock_does(
         rows = gateway.rows(len(arrived) + 1, until="2100-01-01")
         until(lambda: check(gateway, "figures")["ok"], "the end of the replay")
         assert check(gateway, "database")["ok"]
-        assert metric(gateway, "journal_oldest_frame_age_seconds") == 0
+        assert gateway.metric("tollkeeper_journal_oldest_frame_age_seconds") == 0
     ends = {row["id"]: row["end"] for row in rows}
     assert ends == {cut: "interrupted"} | dict.fromkeys(arrived, "completed")
     with operator(database_url) as sql:

@@ -19,7 +19,7 @@ from tests.e2e.books import books_agree, held
 from tests.e2e.counting import TAGS, Clients, calling, cost_nano_of, counting, usage_of
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.raw import Answers, body_for, post
-from tests.e2e.upstream import EVENTS, PATIENCE, Line, Request, Upstream, chunk, completion, event, hello, whole
+from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, hello, whole
 from tests.e2e.workers import a_segment_turns, journals, kill, replayed, segments_of, settled, workers_of
 
 SETTINGS = """\
@@ -133,11 +133,6 @@ def honest(request: Request, line: Line) -> None:
         hello(usage=usage)(request, line)
     else:
         line.send(whole(completion(usage=usage)))
-
-
-def open_ended(_: Request, line: Line) -> None:
-    line.send(EVENTS, chunk(event("four")))
-    line.wait_until_left()
 
 
 INTERRUPTED = ("interrupted", "estimated", 1)

@@ -28,6 +28,7 @@ from tests.e2e.upstream import (
     chunk,
     completion,
     event,
+    open_ended,
     whole,
 )
 from tests.providers.certificates import Authority
@@ -72,11 +73,6 @@ def _accepts(gateway: Served) -> bool:
     except OSError:
         return False
     return True
-
-
-def open_ended(_: Request, line: Line) -> None:
-    line.send(EVENTS, chunk(event("four")))
-    line.wait_until_left()
 
 
 def the_last_one_s_calls_are_told(gateway: Served, died: int) -> None:

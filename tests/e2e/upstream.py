@@ -250,3 +250,9 @@ def hello(words: Sequence[str] = ("four ", "pennies"), usage: dict[str, Any] | N
     texts = [event(word) for word in words]
     last = event(usage=USAGE if usage is None else usage)
     return streams(*texts, event(finish="stop"), last, DONE)
+
+
+def open_ended(_: Request, line: Line) -> None:
+    """A stream that begins and does not end before the gateway leaves."""
+    line.send(EVENTS, chunk(event("four")))
+    line.wait_until_left()

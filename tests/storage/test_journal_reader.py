@@ -13,7 +13,7 @@ from gateway.core.calls import CallRecord
 from gateway.core.errors import Fault
 from gateway.storage import frames
 from gateway.storage.frames import FRAME_MAX, encode_closing, encode_opening
-from gateway.storage.journal_folder import Lock
+from gateway.storage.journal_folder import Lock, damaged
 from gateway.storage.journal_reader import Batch, ClaimedJournal, JournalReader, Mark, claim_dead
 from tests.storage import samples
 from tests.storage.samples import a_record, an_opening
@@ -245,6 +245,53 @@ def test_journals_of_the_dead_are_claimed_once(tmp_path: Path) -> None:
     assert not (tmp_path / "dead").exists()
     assert claim_dead(tmp_path, [tmp_path / "own"]) == []
     owner.release()
+
+
+# --- what nobody can read ---------------------------------------------------------------------------------------------
+
+
+def test_segments_with_damage_are_kept_aside_not_deleted(tmp_path: Path) -> None:
+    """Known fault 55: what a disk spoilt is there for whoever can make sense of it; a torn end is no damage."""
+    spoilt = closing("a") + b"\0" + closing("lost")[1:] + closing("b") + SPARE
+    senseless = closing("c") + _frame(frames.VERSION, frames.CLOSING, b"[1,2]") + SPARE
+    segment(tmp_path / "j", 1, spoilt)
+    segment(tmp_path / "j", 2, closing("sound") + SPARE)
+    segment(tmp_path / "j", 3, senseless)
+    segment(tmp_path / "j", 4, closing("d") + closing("torn")[:-1] + SPARE)
+    (claimed,) = claim_dead(tmp_path)
+    batch = claimed.reader.read(Mark())
+    assert (ids(batch.records), batch.corrupt, batch.torn) == (["a", "b", "sound", "c", "d"], 2, 1)
+    claimed.reader.delete_before(Mark(2, 0))
+    claimed.remove()
+    aside = tmp_path / "j.damaged"
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == {
+        "00000001.seg": spoilt,
+        "00000003.seg": senseless,
+    }
+    assert damaged(tmp_path) == [aside]
+    assert claim_dead(tmp_path) == [], "it is no journal any more"
+
+
+def test_whoever_goes_on_behind_damage_keeps_it_too(tmp_path: Path) -> None:
+    """Another process had read it, and died before the segment was done with."""
+    spoilt = closing("lost")[:-1] + b"\0" + closing("a") + SPARE
+    segment(tmp_path / "j", 1, spoilt)
+    segment(tmp_path / "j", 2, closing("b") + SPARE)
+    (claimed,) = claim_dead(tmp_path)
+    assert ids(claimed.reader.read(Mark(2, 0)).records) == ["b"]
+    claimed.remove()
+    assert [path.name for path in (tmp_path / "j.damaged").iterdir()] == ["00000001.seg"]
+
+
+def test_a_live_journal_keeps_what_it_could_not_read(tmp_path: Path) -> None:
+    segment(tmp_path / "j", 1, closing("lost")[:-1] + b"\0" + closing("a") + SPARE)
+    segment(tmp_path / "j", 2, closing("b") + SPARE)
+    reader = JournalReader(tmp_path / "j")
+    batch = reader.read(Mark())
+    assert (ids(batch.records), batch.corrupt) == (["a", "b"], 1)
+    reader.delete_before(batch.mark)
+    assert [path.name for path in (tmp_path / "j.damaged").iterdir()] == ["00000001.seg"]
+    assert [path.name for path in (tmp_path / "j").glob("*.seg")] == ["00000002.seg"]
 
 
 # --- frames of a version that this release does not know --------------------------------------------------------------

@@ -41,6 +41,9 @@ def journal(seen: Survey, most: int, now: int, *, marked: bool = True) -> Findin
         return warning("journal", told, "start `tollkeeper serve`, which replays them; if it runs, see its log")
     if since is not None and now - since > LATE * 1e6:
         return warning("journal", behind, "the ledger does not follow: see the log, and how slow the database is")
+    if seen.damaged:
+        told = f"{', '.join(seen.damaged)} hold frames that nobody can read; {behind}"
+        return warning("journal", told, "see to the disk; those calls are interrupted or in no figure; move them away")
     return ok("journal", f"{len(seen.journals)} in use, {behind}")
 
 
