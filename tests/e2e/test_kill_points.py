@@ -19,7 +19,7 @@ from tests.e2e.books import books_agree, held
 from tests.e2e.counting import TAGS, Clients, calling, cost_nano_of, counting, usage_of
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.raw import Answers, body_for, post
-from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, hello, whole
+from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, hello, open_ended, whole
 from tests.e2e.workers import a_segment_turns, journals, kill, replayed, segments_of, settled, workers_of
 
 SETTINGS = """\
@@ -116,7 +116,8 @@ def points(
             points.replayed()
             with operator(books) as sql:
                 died = sql.one("SELECT count(*) FROM calls WHERE \"end\" = 'interrupted'")
-            until(lambda: gateway.metric("tollkeeper_calls_total", end="interrupted") == died, "their count")
+            # Whoever dies between a commit and showing its counts takes these along, never more than happened.
+            assert 0 < gateway.metric("tollkeeper_calls_total", end="interrupted") <= died
             gateway.stop()
         with operator(books) as sql:
             ends = books_agree(sql, [*counted.asked(), *points.asked], clients)
