@@ -224,3 +224,31 @@ audit_entries = Table(
     words("subject", nullable=False),
     words("details", nullable=False),
 )
+
+budget_accounts = Table(
+    "budget_accounts",
+    metadata,
+    words("budget", nullable=False),
+    words("subject", nullable=False),
+    number("window_start_us", nullable=False),
+    number("spent_nano", nullable=False),
+    number("reserve_nano", nullable=False),
+    number("leased_nano", nullable=False),
+    PrimaryKeyConstraint("budget", "subject", "window_start_us"),
+    sqlite_with_rowid=False,
+)
+
+budget_leases = Table(
+    "budget_leases",
+    metadata,
+    words("owner", nullable=False),
+    words("budget", nullable=False),
+    words("subject", nullable=False),
+    number("window_start_us", nullable=False),
+    number("granted_nano", nullable=False),
+    number("generation", nullable=False),
+    number("expires_us", nullable=False),
+    PrimaryKeyConstraint("owner", "budget", "subject", "window_start_us"),
+    sqlite_with_rowid=False,
+)
+Index(None, budget_leases.c.budget, budget_leases.c.subject, budget_leases.c.window_start_us)
