@@ -26,6 +26,8 @@ class Slice:
     """What holds took since the last look: the pace at which it is spent."""
     generation: int = 0
     """Of its lease; 0: nothing is leased."""
+    until: float = 0.0
+    """Monotonic seconds; from then on nothing more is opened from it."""
 
     @property
     def free(self) -> Nano:
@@ -48,14 +50,14 @@ class Purse:
 
     # --- holds ------------------------------------------------------------------------------------------------------
 
-    def short(self, accounts: Iterable[Account], amount: Nano) -> dict[Account, Nano]:
-        """How much each account lacks for a hold of this amount; empty if it can be opened now."""
+    def short(self, accounts: Iterable[Account], amount: Nano, now: float) -> dict[Account, Nano]:
+        """How much each account lacks for a hold of this amount; empty if it can be opened now, monotonic seconds."""
         lacking = {}
         for account in accounts:
-            found = self._slices.get(account)
-            missing = amount - (found.granted - found.held - found.settled if found is not None else 0)
-            if missing > 0:
-                lacking[account] = missing
+            one = self._slices.get(account)
+            free = one.granted - one.held - one.settled if one is not None and now < one.until else 0
+            if free < amount:
+                lacking[account] = amount - free
         return lacking
 
     def hold(self, accounts: Iterable[Account], amount: Nano) -> None:
@@ -76,17 +78,19 @@ class Purse:
 
     # --- between the slices and SQL ---------------------------------------------------------------------------------
 
-    def granted(self, account: Account, amount: Nano, generation: int) -> None:
-        """SQL has leased so much more."""
+    def granted(self, account: Account, amount: Nano, generation: int, until: float) -> None:
+        """SQL has leased so much more, and all of it until then."""
         one = self._slices.setdefault(account, Slice())
         one.granted += amount
         one.generation = generation
+        one.until = until
 
     def void(self, account: Account) -> None:
         """The lease is not ours any more: what is held and settled ends as it will, nothing more is opened from it."""
         one = self._slices[account]
         one.granted = min(one.granted, one.held + one.settled)
         one.generation = 0
+        one.until = 0.0
 
     def shipped(self, charges: Mapping[Account, Nano]) -> None:
         """SQL has the rows of so much that was charged: it is spent there, and leased no more."""

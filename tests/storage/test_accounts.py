@@ -211,7 +211,7 @@ class Escrow(RuleBasedStateMachine):
     def hold(self, worker: int, amount: int, wish: int) -> None:
         """From the slice, else from a larger one, else not at all."""
         purse = self.purses[worker]
-        short = purse.short(LIMITS, amount)
+        short = purse.short(LIMITS, amount, 0.0)
         if short:
             wants = [
                 Want(account, need, max(need, wish), LIMITS[account], purse.of(account).generation)
@@ -219,8 +219,8 @@ class Escrow(RuleBasedStateMachine):
             ]
             for account, granted in self.run(self.accounts(worker).lease(wants, LATER)).items():
                 if granted.amount:
-                    purse.granted(account, granted.amount, granted.generation)
-        if not purse.short(LIMITS, amount):
+                    purse.granted(account, granted.amount, granted.generation, 1.0)
+        if not purse.short(LIMITS, amount, 0.0):
             purse.hold(LIMITS, amount)
             self.holds[worker].append(amount)
 
