@@ -87,7 +87,9 @@ class Purse:
 
     def void(self, account: Account) -> None:
         """The lease is not ours any more: what is held and settled ends as it will, nothing more is opened from it."""
-        one = self._slices[account]
+        one = self._slices.get(account)
+        if one is None:
+            return
         one.granted = min(one.granted, one.held + one.settled)
         one.generation = 0
         one.until = 0.0
