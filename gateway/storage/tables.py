@@ -252,3 +252,23 @@ budget_leases = Table(
     sqlite_with_rowid=False,
 )
 Index(None, budget_leases.c.budget, budget_leases.c.subject, budget_leases.c.window_start_us)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    serial("number"),
+    words("name", nullable=False),
+    number("limit_nano", nullable=False),
+    words("window", nullable=False),
+    words("timezone", nullable=False),
+    words("mode", nullable=False),
+    words("scope", nullable=False),
+    words("alert_at", nullable=False),
+    words("on_exhausted", nullable=False),
+    words("downgrade_to"),
+    Column("unpriced_allowed", Boolean, nullable=False),
+    number("raised_nano", nullable=False),
+    number("raised_until_us"),
+    number("since_us", nullable=False),
+)
+Index(None, budgets.c.name, unique=True)

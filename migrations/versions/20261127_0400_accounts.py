@@ -1,4 +1,4 @@
-"""The accounts of budgets, and what processes have leased of them.
+"""Budgets, their accounts, and what processes have leased of these.
 
 Revision: 20261127_0400
 """
@@ -12,10 +12,25 @@ branch_labels = None
 depends_on = None
 
 SECONDS_PER_MILLION_CALLS = {"sqlite": 0.0, "postgresql": 0.0}
-"""Two new tables, whatever there is already."""
+"""New tables, whatever there is already."""
 
 
 def upgrade() -> None:
+    op.create_table(
+        "budgets",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("limit_nano", sa.BigInteger(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("window", "timezone", "mode", "scope", "alert_at")),
+        sa.Column("on_exhausted", sa.Text(), nullable=False),
+        sa.Column("downgrade_to", sa.Text()),
+        sa.Column("unpriced_allowed", sa.Boolean(), nullable=False),
+        sa.Column("raised_nano", sa.BigInteger(), nullable=False),
+        sa.Column("raised_until_us", sa.BigInteger()),
+        sa.Column("since_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_budgets"),
+    )
+    op.create_index("ix_budgets_name", "budgets", ["name"], unique=True)
     op.create_table(
         "budget_accounts",
         sa.Column("budget", sa.Text(), nullable=False),
