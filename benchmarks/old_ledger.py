@@ -54,7 +54,9 @@ def make_empty(url: str) -> None:
     with TemporaryDirectory() as folder:
         first = Path(folder) / "migrations"
         ours = Path(__file__).parents[1] / "migrations"
-        shutil.copytree(ours, first, ignore=shutil.ignore_patterns("__pycache__", "*_months.py"))
+        shutil.copytree(ours, first, ignore=shutil.ignore_patterns("__pycache__", "versions"))
+        (first / "versions").mkdir()
+        shutil.copy(ours / "versions" / "20261123_0630_baseline.py", first / "versions")
         upgrade(url, folder=first)
 
 

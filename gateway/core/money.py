@@ -64,6 +64,10 @@ class UnitPrice:
         rest *= 2
         return whole + 1 if rest > below or (rest == below and whole % 2) else whole
 
+    def at_most(self, quantity: int) -> Nano:
+        """The price of so many units, rounded up to whole nano-dollars: for what is set aside, never for a charge."""
+        return -(-self._numerator * quantity // self._below)
+
 
 unit_price = lru_cache(maxsize=4096)(UnitPrice)
 """The same price, made once."""

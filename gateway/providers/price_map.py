@@ -14,9 +14,11 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 from gateway.core.errors import Fault, Kind
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import Price
 from gateway.providers.catalog import KINDS, KindFacts
 from gateway.providers.json_members import members
@@ -63,6 +65,10 @@ class PriceMap:
         """Model names of a kind, as its API takes them."""
         return self._of(kind).prices.keys()
 
+    def facts(self, kind: str, model: str) -> ModelFacts:
+        """How much a kind's model takes and makes."""
+        return self._of(kind).facts.get(_as_listed(kind, model), NO_FACTS)
+
     def refused_of(self, kind: str) -> Mapping[str, str]:
         """Keys of a kind's entries that are broken, and why."""
         return self._of(kind).refused
@@ -97,10 +103,11 @@ class _OfKind:
     """What a map says of one kind."""
 
     prices: Mapping[str, Price]
+    facts: Mapping[str, ModelFacts]
     refused: Mapping[str, str]
 
 
-_NOTHING = _OfKind({}, {})
+_NOTHING = _OfKind({}, {}, {})
 
 
 def load_price_map() -> PriceMap:
@@ -156,7 +163,8 @@ def _can_be_asked_for(entry: Mapping[str, object]) -> bool:
 def _of_kind(kind: str, texts: Mapping[str, str], book: str) -> _OfKind:
     facts = KINDS[kind]
     prices: dict[str, Price] = {}
-    aliases: list[tuple[str, Price]] = []
+    known: dict[str, ModelFacts] = {}
+    aliases: list[tuple[str, str]] = []
     refused: dict[str, str] = {}
     for key, text in texts.items():
         name = _name(facts, key)
@@ -169,11 +177,27 @@ def _of_kind(kind: str, texts: Mapping[str, str], book: str) -> _OfKind:
         if prices.get(name, price) != price:
             price = Price(book, {}, unknown_because="the price map states two different prices of it")
         prices[name] = price
+        known[name] = _facts(entry)
         others = entry.get("aliases")
-        aliases += [(_name(facts, str(alias)), price) for alias in (others if isinstance(others, list) else ())]
-    for alias, price in aliases:
-        prices.setdefault(alias, price)  # an entry of its own goes before an alias
-    return _OfKind(prices, refused)
+        aliases += [(_name(facts, str(alias)), name) for alias in (others if isinstance(others, list) else ())]
+    for alias, name in aliases:  # an entry of its own goes before an alias
+        prices.setdefault(alias, prices[name])
+        known.setdefault(alias, known[name])
+    return _OfKind(prices, known, refused)
+
+
+def _facts(entry: Mapping[str, object]) -> ModelFacts:
+    """Its bounds; of two figures for the answer the larger, for a bound must hold."""
+    outputs = [one for name in ("max_output_tokens", "max_tokens") if (one := _tokens(entry.get(name)))]
+    return _shared(_tokens(entry.get("max_input_tokens")), max(outputs, default=None))
+
+
+def _tokens(stated: object) -> int | None:
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
+
+
+_shared = lru_cache(maxsize=1024)(ModelFacts)
+"""Thousands of models have a few hundred different bounds."""
 
 
 _KIND_OF_PROVIDER = {provider: facts for facts in KINDS.values() for provider in facts.price_providers}

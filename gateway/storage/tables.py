@@ -224,3 +224,51 @@ audit_entries = Table(
     words("subject", nullable=False),
     words("details", nullable=False),
 )
+
+budget_accounts = Table(
+    "budget_accounts",
+    metadata,
+    words("budget", nullable=False),
+    words("subject", nullable=False),
+    number("window_start_us", nullable=False),
+    number("spent_nano", nullable=False),
+    number("reserve_nano", nullable=False),
+    number("leased_nano", nullable=False),
+    PrimaryKeyConstraint("budget", "subject", "window_start_us"),
+    sqlite_with_rowid=False,
+)
+
+budget_leases = Table(
+    "budget_leases",
+    metadata,
+    words("owner", nullable=False),
+    words("budget", nullable=False),
+    words("subject", nullable=False),
+    number("window_start_us", nullable=False),
+    number("granted_nano", nullable=False),
+    number("generation", nullable=False),
+    number("expires_us", nullable=False),
+    PrimaryKeyConstraint("owner", "budget", "subject", "window_start_us"),
+    sqlite_with_rowid=False,
+)
+Index(None, budget_leases.c.budget, budget_leases.c.subject, budget_leases.c.window_start_us)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    serial("number"),
+    words("name", nullable=False),
+    number("limit_nano", nullable=False),
+    words("window", nullable=False),
+    words("timezone", nullable=False),
+    words("mode", nullable=False),
+    words("scope", nullable=False),
+    words("alert_at", nullable=False),
+    words("on_exhausted", nullable=False),
+    words("downgrade_to"),
+    Column("unpriced_allowed", Boolean, nullable=False),
+    number("raised_nano", nullable=False),
+    number("raised_until_us"),
+    number("since_us", nullable=False),
+)
+Index(None, budgets.c.name, unique=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import Conditions, Price, PriceBook, Step, Tariff, price_usage
 from gateway.core.routing import Provider, Target
 from gateway.core.usage import Usage
@@ -20,6 +21,27 @@ from tests.providers.price_maps import GOOD, bill, made
 @pytest.fixture(scope="module")
 def bundled() -> PriceMap:
     return load_price_map()
+
+
+def test_how_much_a_model_takes_and_makes(bundled: PriceMap) -> None:
+    assert bundled.facts("openai", "gpt-4o") == ModelFacts(128_000, 16_384)
+    assert bundled.facts("gemini", "models/gemini-2.5-pro") == bundled.facts("gemini", "gemini-2.5-pro")
+    assert bundled.facts("openai", "unheard-of") == NO_FACTS
+
+
+@pytest.mark.parametrize(
+    ("stated", "known"),
+    [
+        ({}, NO_FACTS),
+        ({"max_input_tokens": 9, "max_output_tokens": 5, "max_tokens": 4}, ModelFacts(9, 5)),
+        ({"max_output_tokens": 4, "max_tokens": 5}, ModelFacts(None, 5)),
+        ({"max_input_tokens": 0, "max_output_tokens": -1, "max_tokens": "5"}, NO_FACTS),
+        ({"max_input_tokens": True, "max_output_tokens": 1.5}, NO_FACTS),
+    ],
+)
+def test_what_bounds_a_model_is_believed_only_as_a_number(stated: dict[str, object], known: ModelFacts) -> None:
+    """Of two figures for the answer the larger holds: a bound must hold."""
+    assert made(m={**GOOD, **stated, "aliases": ["n"]}).facts("openai", "n") == known
 
 
 # Nano-dollars per token as the map of litellm 1.106.2 states them (2.5e-06 USD is 2500), times counts.

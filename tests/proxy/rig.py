@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.core.calls import CallRecord
 from gateway.core.keys import Key, digest
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import FilePrice, Price, PriceBook
 from gateway.core.routing import Alias, Provider, Quirks, Retries, Target
 from gateway.proxy.admit import Admit
@@ -49,6 +50,9 @@ class NoMap:
 
     def models(self, kind: str) -> tuple[str, ...]:
         return ()
+
+    def facts(self, kind: str, model: str) -> ModelFacts:
+        return NO_FACTS
 
 
 PRICES = PriceBook(

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.core.errors import Fault, Kind
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import Price, PriceBook
 from gateway.core.routing import Provider, Target
 from gateway.proxy.route import Route
@@ -22,6 +23,9 @@ class SmallMap:
 
     def models(self, kind: str) -> tuple[str, ...]:
         return ("gpt-x", "gpt-x-mini") if kind == "openai" else ()
+
+    def facts(self, kind: str, model: str) -> ModelFacts:
+        return NO_FACTS
 
 
 def route(*listed: Target, refuse_unpriced: bool = False) -> Route:
@@ -103,6 +107,9 @@ async def test_a_model_that_a_newer_map_knows_is_found() -> None:
     class Newer(SmallMap):
         def models(self, kind: str) -> tuple[str, ...]:
             return ("gpt-y",)
+
+        def facts(self, kind: str, model: str) -> ModelFacts:
+            return NO_FACTS
 
     book.put_in_force(Newer(), [])
     assert (await routed("gpt-y")).resolved_by == "price_book"

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.core.calls import CallRecord, End
 from gateway.core.errors import UpstreamFault
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import FilePrice, OffPeak, Price, PriceBook, Tariff, Window
 from gateway.core.routing import Retries, Target
 from gateway.core.usage import NOTHING_KNOWN, Basis, Usage
@@ -137,6 +138,9 @@ class Tiered:
 
     def models(self, kind: str) -> tuple[str, ...]:
         return ("m",)
+
+    def facts(self, kind: str, model: str) -> ModelFacts:
+        return NO_FACTS
 
 
 def tiered_rig(*answers: ScriptedAnswer) -> Rig:

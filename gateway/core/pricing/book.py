@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from gateway.core.errors import Fault, Kind
+from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing.price import WEB_SEARCHES, Price
 from gateway.core.pricing.rates import EXACT
 from gateway.core.routing import Target
@@ -21,6 +22,7 @@ class KindPrices(Protocol):
     def version(self) -> str: ...
     def find(self, kind: str, model: str) -> Price | None: ...
     def models(self, kind: str) -> Collection[str]: ...
+    def facts(self, kind: str, model: str) -> ModelFacts: ...
 
 
 @value(frozen=True)
@@ -109,6 +111,12 @@ class PriceBook:
             if found is not None:
                 return None if isinstance(found, Price) else found[0]
         return None
+
+    def facts(self, target: Target) -> ModelFacts:
+        """How much a target takes and makes: as known of its kind, at the kind's own addresses, or of the kind that its
+        price is borrowed from."""
+        kind = self.lender(target) or (target.provider.kind if target.provider.at_home else None)
+        return NO_FACTS if kind is None else self.known.facts(kind, target.model)
 
     def patterns(self) -> list[str]:
         """What prices were stated and set for: names of targets, and `PROVIDER/*`."""

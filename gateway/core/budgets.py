@@ -1,0 +1,151 @@
+"""Budgets: a limit in USD over a window for a scope, and which of them bind a call (contract §1, §3).
+
+Says what holds and for whom; what is spent and held is counted elsewhere.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
+from enum import StrEnum
+
+from gateway.core.calls import CallFacts
+from gateway.core.money import Nano
+from gateway.core.scopes import ANY, Scope, Seen, seen_of, subject_of
+from gateway.core.value import value
+from gateway.core.windows import Span, Window, span_of
+
+
+class Mode(StrEnum):
+    """What a limit means."""
+
+    HARD = "hard"
+    """Never passed: money is held before an attempt, and a call that does not fit is not made."""
+    SOFT = "soft"
+    """Watched: it holds nothing, lowers nothing, refuses nothing."""
+
+
+class Exhausted(StrEnum):
+    """What a hard budget does with a call that does not fit any more."""
+
+    REFUSE = "refuse"
+    DOWNGRADE = "downgrade"
+    """To another model; refused if that does not fit either."""
+
+
+@value(frozen=True)
+class Raise:
+    """More money for a while."""
+
+    nano: Nano
+    until_us: int
+
+
+@value(frozen=True)
+class Budget:
+    """A limit over a window for a scope."""
+
+    name: str
+    limit_nano: Nano
+    window: Window
+    zone: str = "UTC"
+    """The name of the time zone whose calendar its windows follow."""
+    mode: Mode = Mode.HARD
+    scope: Scope = Scope()
+    alert_at: tuple[int, ...] = ()
+    """Percentages of the limit, in order; each is told once a window, when so much is spent."""
+    exhausted: Exhausted = Exhausted.REFUSE
+    downgrade_to: str | None = None
+    """The model that is asked instead; null unless it downgrades."""
+    unpriced_allowed: bool = False
+    """A call that can produce a quantity without a price is let through, and may cost its whole hold."""
+    raised: Raise | None = None
+    since_us: int = 0
+    """When it was made."""
+    source: str = "admin"
+    """`admin` (command line or API) or `file`."""
+
+    def limit_at(self, now_us: int) -> Nano:
+        """The limit, with what it is raised by for now."""
+        if self.raised is not None and now_us < self.raised.until_us:
+            return self.limit_nano + self.raised.nano
+        return self.limit_nano
+
+
+@value(frozen=True)
+class Account:
+    """Where money is counted: a budget, one of its subjects, one of its windows."""
+
+    budget: str
+    subject: str
+    window_start_us: int
+
+
+@value(frozen=True)
+class Bound:
+    """A budget that binds a call, and the account in which it counts it."""
+
+    budget: Budget
+    account: Account
+    span: Span
+
+
+class Budgets:
+    """All budgets in force, found by what a call is counted by: ten thousand cost a call no more than ten.
+
+    Budgets of the same shape (the same dimensions, fixed or counted apart) are found by one look-up together.
+    """
+
+    def __init__(self, budgets: Iterable[Budget], zones: Mapping[str, tzinfo]) -> None:
+        """`zones` holds every zone that a budget names."""
+        self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
+        self._zones = zones
+        self._spans: dict[tuple[Window, str], Span] = {}
+        self._shapes: dict[tuple[str, ...], dict[tuple[str, ...], list[Budget]]] = {}
+        self._names = {budget.name: budget for budget in self.all}
+        for budget in self.all:
+            fixed = [part for part in budget.scope.parts if part[1] != ANY]
+            shape = tuple(dimension for dimension, _ in fixed)
+            values = tuple(wanted for _, wanted in fixed)
+            self._shapes.setdefault(shape, {}).setdefault(values, []).append(budget)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def named(self, name: str) -> Budget | None:
+        return self._names.get(name)
+
+    def binding(self, facts: CallFacts, target: str, provider: str) -> Sequence[Bound]:
+        """The budgets that bind an attempt of a call at a target, in the order of their names.
+
+        The window is that of the call's start, and stays so however long it lasts.
+        """
+        if not self._shapes:
+            return ()
+        seen = seen_of(facts, target, provider)
+        bound = []
+        for shape, by_values in self._shapes.items():
+            for budget in by_values.get(_values(shape, seen), ()):
+                subject = subject_of(budget.scope, seen)
+                if subject is not None:
+                    span = self.span(budget, facts.started_us)
+                    bound.append(Bound(budget, Account(budget.name, subject, span.start_us), span))
+        if len(bound) > 1:
+            bound.sort(key=_name)
+        return bound
+
+    def span(self, budget: Budget, at_us: int) -> Span:
+        """The window of a budget that a moment lies in."""
+        key = (budget.window, budget.zone)
+        span = self._spans.get(key)
+        if span is None or not span.holds(at_us):
+            span = span_of(budget.window, self._zones[budget.zone], at_us)
+            self._spans[key] = span
+        return span
+
+
+def _values(shape: tuple[str, ...], seen: Seen) -> tuple[str, ...]:
+    """What a call has in these dimensions; a dimension that it lacks matches nothing."""
+    return tuple([seen.get(dimension) or "" for dimension in shape])
+
+
+def _name(bound: Bound) -> str:
+    return bound.budget.name

@@ -1,0 +1,16 @@
+"""How much a model takes and makes, as far as it is known: what bounds a request that says nothing of it."""
+
+from gateway.core.value import value
+
+
+@value(frozen=True)
+class ModelFacts:
+    """Tokens; null where nobody says."""
+
+    context: int | None = None
+    """The longest prompt."""
+    output: int | None = None
+    """The longest answer."""
+
+
+NO_FACTS = ModelFacts()

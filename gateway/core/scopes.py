@@ -1,0 +1,126 @@
+"""Scopes: whose calls a budget or a limit counts, and under which subject it counts them (contract §3).
+
+A part of a scope fixes a dimension (`team=search`) or counts each of its values apart (`key=*`). A call that lacks a
+dimension of a scope is not in it: what hangs on a client's label binds only calls that carry it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from gateway.core.calls import CallFacts
+from gateway.core.errors import Fault, Kind
+from gateway.core.value import value
+
+OF_CALL = ("key", "team", "model", "session", "end_user")
+OF_TARGET = ("target", "provider")
+TAG = "tag"
+"""`tag: NAME=VALUE`; there may be several."""
+ANY = "*"
+"""One counter for each value."""
+EVERYTHING = "everything"
+"""The subject of a scope without any value of its own to count apart."""
+LONGEST = 256
+"""Characters of a value."""
+
+Part: TypeAlias = tuple[str, str]
+"""A dimension, `tag:NAME` for a tag, and its value or `ANY`."""
+
+
+@value(frozen=True)
+class Scope:
+    """Parts in the order of their names; none: every call."""
+
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def by_target(self) -> bool:
+        """Whether it depends on who is asked: then each attempt of a call may be in it or not."""
+        return any(dimension in OF_TARGET for dimension, _ in self.parts)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The dimensions whose values are counted apart."""
+        return tuple(dimension for dimension, fixed in self.parts if fixed == ANY)
+
+    def as_text(self) -> str:
+        """As people write it, `key=*,team=search`; nothing for every call."""
+        return ",".join(f"{dimension}={fixed}" for dimension, fixed in self.parts)
+
+    def as_dict(self) -> dict[str, str | list[str]]:
+        """As settings and the API write it: tags are a list under one name."""
+        said: dict[str, str | list[str]] = {name: fixed for name, fixed in self.parts if not _is_tag(name)}
+        tags = [f"{name.partition(':')[2]}={fixed}" for name, fixed in self.parts if _is_tag(name)]
+        return {**said, TAG: tags} if tags else said
+
+
+def _is_tag(dimension: str) -> bool:
+    return dimension.startswith(f"{TAG}:")
+
+
+def scope_of(said: Iterable[Part]) -> Scope:
+    """A scope from dimensions and values as a person gave them, `("tag", "env=prod")` for a tag.
+
+    Raises `Fault` (invalid) for a dimension that there is not, one that comes twice, and an empty value.
+    """
+    parts: dict[str, str] = {}
+    for dimension, fixed in said:
+        name, wanted = _part(dimension.strip(), fixed.strip())
+        if name in parts:
+            raise _wrong(f"the scope names {name} twice", "name each dimension once")
+        parts[name] = wanted
+    return Scope(tuple(sorted(parts.items())))
+
+
+def _part(dimension: str, fixed: str) -> Part:
+    if dimension == TAG:
+        name, equals, tagged = fixed.partition("=")
+        if not equals or not name.strip():
+            raise _wrong(f"{fixed!r} is no tag", "write tag: NAME=VALUE, or NAME=* for a counter each")
+        dimension, fixed = f"{TAG}:{name.strip()}", tagged.strip()
+    elif dimension not in OF_CALL + OF_TARGET:
+        known = ", ".join((*OF_CALL, *OF_TARGET, TAG))
+        raise _wrong(f"{dimension!r} is nothing that calls can be told apart by", f"these are: {known}")
+    if not fixed or len(fixed) > LONGEST:
+        raise _wrong(f"the scope's {dimension} must have from 1 to {LONGEST} characters", "or `*` for a counter each")
+    return dimension, fixed
+
+
+def _wrong(message: str, hint: str) -> Fault:
+    return Fault(Kind.INVALID, message, hint=hint, param="scope")
+
+
+Seen: TypeAlias = Mapping[str, str | None]
+"""What is known of a call, by dimension."""
+
+
+def seen_of(facts: CallFacts, target: str | None = None, provider: str | None = None) -> dict[str, str | None]:
+    """What a call, and its attempt at a target, is counted by."""
+    seen = {
+        "key": facts.key,
+        "team": facts.team,
+        "model": facts.model,
+        "session": facts.session,
+        "end_user": facts.end_user,
+        "target": target,
+        "provider": provider,
+    }
+    for name, tagged in facts.labels.items():
+        seen[f"{TAG}:{name}"] = tagged
+    return seen
+
+
+def subject_of(scope: Scope, seen: Seen) -> str | None:
+    """Under which subject a scope counts a call: `key=ci,tag:env=prod`; null if the call is not in it."""
+    counted = []
+    for dimension, fixed in scope.parts:
+        has = seen.get(dimension)
+        if has is None or (fixed not in (ANY, has)):
+            return None
+        if fixed == ANY:
+            counted.append(f"{dimension}={_quoted(has)}")
+    return ",".join(counted) if counted else EVERYTHING
+
+
+def _quoted(has: str) -> str:
+    """Two values must not read as one: the comma between them is never a value's own."""
+    return has.replace("%", "%25").replace(",", "%2C") if "%" in has or "," in has else has

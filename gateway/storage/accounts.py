@@ -1,0 +1,260 @@
+"""The accounts of budgets in SQL, and the slices of them that processes have leased (promises §2).
+
+What holds at every moment, whoever does what at the same time: the leases of an account add up to its `leased_nano`,
+and `spent_nano + reserve_nano + leased_nano` was no more than the limit whenever something was leased. What a process
+has leased comes back when it gives it back, becomes spent in the transaction that writes the rows, or stays leased
+until the journal of its dead owner has been replayed, or until an operator writes it off. Who needs how much is not
+known here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from gateway.core.budgets import Account
+from gateway.core.money import Nano
+from gateway.core.value import value
+from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.tables import budget_accounts, budget_leases
+
+
+@value(frozen=True)
+class Standing:
+    """How an account stands in SQL; nano-dollars."""
+
+    spent: Nano = 0
+    reserve: Nano = 0
+    leased: Nano = 0
+    """To all processes together, their open holds among it."""
+
+    def left(self, limit: Nano) -> Nano:
+        """What is neither spent nor leased; negative if a limit was lowered below that."""
+        return limit - self.spent - self.reserve - self.leased
+
+
+@value(frozen=True)
+class Want:
+    """What a process asks an account for."""
+
+    account: Account
+    need: Nano
+    """Less is of no use to it."""
+    want: Nano
+    """What it would like, at least what it needs; it gets a quarter of what is left at most, unless it needs more."""
+    limit: Nano
+    generation: int
+    """Of the lease that it has; 0 if it has none."""
+
+
+@value(frozen=True)
+class Granted:
+    """What it got, and how the account stands with it."""
+
+    amount: Nano
+    """0: what it needs is not left."""
+    standing: Standing
+    generation: int
+    """Of the lease as it is now; 0: there is none."""
+
+
+@dataclass(slots=True)
+class Charged:
+    """What some calls add to an account; nano-dollars."""
+
+    spent: Nano = 0
+    reserve: Nano = 0
+
+    @property
+    def total(self) -> Nano:
+        return self.spent + self.reserve
+
+
+@value(frozen=True)
+class Lease:
+    """A slice that somebody has."""
+
+    owner: str
+    account: Account
+    granted: Nano
+    expires_us: int
+
+
+SHARE = 4
+"""A process takes one part in so many of what is left, so that slices shrink as a budget runs out."""
+
+
+_leases = budget_leases.c
+
+
+class Accounts:
+    """Leases for one owner: a process, known by its journal."""
+
+    def __init__(self, db: Database, owner: str) -> None:
+        self._db = db
+        self._owner = owner
+
+    async def lease(self, wants: Sequence[Want], expires_us: int) -> dict[Account, Granted]:
+        """Take slices, of each account what it has. Raises `Fault` (unavailable); then it is not known whether SQL has
+        leased them: see `end`."""
+        granted: dict[Account, Granted] = {}
+        async with self._db.write() as session:
+            # In one order, as the ledger has it: nobody waits for the other in a circle.
+            for want in sorted(wants, key=lambda want: _key(want.account)):
+                granted[want.account] = await self._lease(session, want, expires_us)
+        return granted
+
+    async def _lease(self, session: WriteSession, want: Want, expires_us: int) -> Granted:
+        standing = await standing_of(session, want.account)
+        mine = _is_leased(self._owner, want.account)
+        lease = await session.first(select(_leases.granted_nano, _leases.generation).where(mine))
+        found = 0 if lease is None else lease.generation
+        if want.generation not in (0, found):
+            return Granted(0, standing, found)  # written off meanwhile: whoever asks has to know first
+        # One that nobody here knows of was leased when the answer got lost.
+        amount = lease.granted_nano if lease is not None and not want.generation else 0
+        more = _share(want, amount, standing)
+        if more:
+            await session.run(_added(want.account, 0, 0, more))
+            values = {"granted_nano": more, "expires_us": expires_us}
+            if lease is None:
+                found = 1
+                new = {"owner": self._owner, **_columns(want.account), "generation": found, **values}
+                await session.run(insert(budget_leases).values(new))
+            else:
+                values["granted_nano"] += lease.granted_nano
+                await session.run(update(budget_leases).where(mine).values(values))
+        after = Standing(standing.spent, standing.reserve, standing.leased + more)
+        return Granted(amount + more, after, found)
+
+    async def give_back(self, amounts: Mapping[Account, Nano]) -> None:
+        """Return parts of slices. Raises `Fault` (unavailable); then they stay leased: see `end`."""
+        async with self._db.write() as session:
+            for account in sorted(amounts, key=_key):
+                await _unlease(session, self._owner, account, amounts[account])
+
+    async def end(self, accounts: Iterable[Account]) -> None:
+        """Return whatever is leased of these, of which the process holds nothing and has nothing to settle any more:
+        after an answer that got lost nobody else knows how much that is. Raises `Fault` (unavailable)."""
+        async with self._db.write() as session:
+            for account in sorted(accounts, key=_key):
+                await _unlease(session, self._owner, account, None)
+                await session.run(delete(budget_leases).where(_is_leased(self._owner, account)))
+
+    async def renew(self, generations: Mapping[Account, int], expires_us: int) -> dict[Account, int]:
+        """Live on; the leases that there are still, each with its new generation.
+
+        Raises `Fault` (unavailable); then nothing is known, and what lives is what lived before.
+        """
+        renewed = {}
+        async with self._db.write() as session:
+            for account in sorted(generations, key=_key):
+                generation = generations[account]
+                same = and_(_is_leased(self._owner, account), _leases.generation == generation)
+                later = update(budget_leases).where(same).values(generation=generation + 1, expires_us=expires_us)
+                if await session.run(later):
+                    renewed[account] = generation + 1
+        return renewed
+
+    async def leases(self, before_us: int) -> list[Lease]:
+        """Those that have expired before a moment, of whomever: held as uncertain until somebody replays or writes them
+        off."""
+        async with self._db.read() as session:
+            rows = await session.all(select(budget_leases).where(_leases.expires_us < before_us))
+        return [Lease(row.owner, _account(row), row.granted_nano, row.expires_us) for row in rows]
+
+    async def write_off(self, lease: Lease) -> bool:
+        """Count what is left of a lease as spent, for its owner will never tell; false if it has changed since.
+
+        Raises `Fault` (unavailable).
+        """
+        same = and_(_is_leased(lease.owner, lease.account), _leases.granted_nano == lease.granted)
+        async with self._db.write() as session:
+            ended = update(budget_leases).where(same, _leases.expires_us == lease.expires_us)
+            if not await session.run(ended.values(granted_nano=0, generation=_leases.generation + 1)):
+                return False
+            await session.run(_added(lease.account, lease.granted, 0, -lease.granted))
+        return True
+
+
+def _share(want: Want, has: Nano, standing: Standing) -> Nano:
+    """How much more of what is left a process gets that wants something and has so much already."""
+    left = standing.left(want.limit)
+    need = want.need - has
+    if need > left:
+        return 0
+    return max(need, min(want.want - has, left // SHARE), 0)
+
+
+async def standing_of(session: ReadSession, account: Account) -> Standing:
+    """How an account stands; all 0 if nobody ever spent from it."""
+    columns = budget_accounts.c
+    row = await session.first(
+        select(columns.spent_nano, columns.reserve_nano, columns.leased_nano).where(_is(budget_accounts, account))
+    )
+    return Standing() if row is None else Standing(row.spent_nano, row.reserve_nano, row.leased_nano)
+
+
+async def charge(session: WriteSession, owner: str, charges: Mapping[Account, Charged]) -> None:
+    """What calls of an owner have cost, in the transaction that writes their rows: from its slices to spent."""
+    for account in sorted(charges, key=_key):
+        charged = charges[account]
+        await session.run(_added(account, charged.spent, charged.reserve, 0))
+        # A provider may have billed more than was held, and a soft budget leases nothing.
+        await _unlease(session, owner, account, charged.total)
+
+
+async def release(session: WriteSession, owner: str) -> None:
+    """Nothing of this owner is held any more: its journal has been replayed to its end."""
+    for row in await session.all(select(budget_leases).where(_leases.owner == owner)):
+        await _unlease(session, owner, _account(row), None)
+    await session.run(delete(budget_leases).where(_leases.owner == owner))
+
+
+async def _unlease(session: WriteSession, owner: str, account: Account, amount: Nano | None) -> None:
+    """Make a lease smaller by an amount, or by all of it; by no more than it has."""
+    mine = _is_leased(owner, account)
+    granted = await session.scalar(select(_leases.granted_nano).where(mine))
+    less = granted if amount is None else min(amount, granted or 0)
+    if less:
+        await session.run(update(budget_leases).where(mine).values(granted_nano=granted - less))
+        await session.run(_added(account, 0, 0, -less))
+
+
+def _added(account: Account, spent: Nano, reserve: Nano, leased: Nano) -> Any:
+    """The statement that adds to an account, and makes it if there is none yet."""
+    added = insert(budget_accounts).values(
+        **_columns(account), spent_nano=spent, reserve_nano=reserve, leased_nano=leased
+    )
+    columns = budget_accounts.c
+    return added.on_conflict_do_update(
+        index_elements=list(budget_accounts.primary_key.columns),
+        set_={name: columns[name] + added.excluded[name] for name in ("spent_nano", "reserve_nano", "leased_nano")},
+    )
+
+
+def _is(table: Any, account: Account) -> ColumnElement[bool]:
+    columns = table.c
+    return and_(
+        columns.budget == account.budget,
+        columns.subject == account.subject,
+        columns.window_start_us == account.window_start_us,
+    )
+
+
+def _is_leased(owner: str, account: Account) -> ColumnElement[bool]:
+    return and_(_leases.owner == owner, _is(budget_leases, account))
+
+
+def _account(row: Any) -> Account:
+    return Account(row.budget, row.subject, row.window_start_us)
+
+
+def _columns(account: Account) -> dict[str, Any]:
+    return {"budget": account.budget, "subject": account.subject, "window_start_us": account.window_start_us}
+
+
+def _key(account: Account) -> tuple[str, str, int]:
+    return (account.budget, account.subject, account.window_start_us)

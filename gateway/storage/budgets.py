@@ -1,0 +1,184 @@
+"""Budgets in SQL, and the index of them in memory that the data plane asks.
+
+What is spent of them, and held, is in `accounts`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from gateway.core.budgets import Budget, Budgets, Exhausted, Mode, Raise
+from gateway.core.errors import Fault, Kind
+from gateway.core.scopes import Scope
+from gateway.core.windows import Window
+from gateway.storage.audit import AuditEntry, record_change
+from gateway.storage.clock import wall_clock_us
+from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.revisions import advance, revision_of
+from gateway.storage.tables import budgets
+
+CHANGEABLE = ("limit_nano", "mode", "alert_at", "exhausted", "downgrade_to", "unpriced_allowed", "raised")
+"""The fields of a budget that `update` takes. Another window, zone or scope is another budget: its accounts differ."""
+
+_NOUN = "budgets"
+
+
+class BudgetRepository:
+    """Budgets made by the command line or the admin API. Every change leaves an audit entry in its transaction."""
+
+    def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us) -> None:
+        self._db = db
+        self._now_us = now_us
+
+    async def add(self, budget: Budget, actor: str) -> None:
+        """Store a new budget. Raises `Fault`: conflict if there is one of this name."""
+        async with self._db.write() as session:
+            if await _find(session, budget.name) is not None:
+                message = f"there is a budget named {budget.name} already"
+                raise Fault(Kind.CONFLICT, message, hint="take another name, or change that one", param="name")
+            await session.run(insert(budgets).values(_columns(budget)))
+            await self._changed(session, actor, "budget.create", budget.name, _shown(budget))
+
+    async def all(self) -> list[Budget]:
+        """Every budget, oldest first."""
+        async with self._db.read() as session:
+            return [_budget(row) for row in await session.all(select(budgets).order_by(budgets.c.number))]
+
+    async def page(self, limit: int = 50, cursor: str | None = None) -> Page[Budget]:
+        """Newest first. Raises `Fault` (invalid) on a foreign cursor."""
+        statement = select(budgets).order_by(budgets.c.number.desc()).limit(limit + 1)
+        if cursor is not None:
+            (last,) = read_cursor(cursor, 1)
+            statement = statement.where(budgets.c.number < last)
+        async with self._db.read() as session:
+            rows, more = cut_page(await session.all(statement), limit)
+        return Page([_budget(row) for row in rows], write_cursor(rows[-1].number) if more else None)
+
+    async def get(self, name: str) -> Budget | None:
+        async with self._db.read() as session:
+            return await _find(session, name)
+
+    async def update(self, name: str, changes: Mapping[str, object], actor: str) -> Budget:
+        """Set some of the fields of `CHANGEABLE`, as `Budget` types them; the budget as it is now.
+
+        Raises `Fault`: not found, invalid for another field.
+        """
+        unknown = sorted(set(changes) - set(CHANGEABLE))
+        if unknown:
+            hint = f"these can be: {', '.join(CHANGEABLE)}; remove the budget and make another one"
+            raise Fault(Kind.INVALID, f"`{unknown[0]}` of a budget cannot be changed", hint=hint, param=unknown[0])
+        async with self._db.write() as session:
+            budget = await _require(session, name)
+            changed = replace(budget, **changes)  # type: ignore[arg-type]  # the caller's values are typed as Budget's are
+            await session.run(update(budgets).where(budgets.c.name == name).values(_columns(changed)))
+            before, after = _shown(budget), _shown(changed)
+            told = {field: after[field] for field in after if after[field] != before[field]}
+            await self._changed(session, actor, "budget.update", name, told)
+        return changed
+
+    async def remove(self, name: str, actor: str) -> Budget:
+        """End a budget; what was counted under its name stays. Raises `Fault`: not found."""
+        async with self._db.write() as session:
+            budget = await _require(session, name)
+            await session.run(delete(budgets).where(budgets.c.name == name))
+            await self._changed(session, actor, "budget.remove", name, {})
+        return budget
+
+    async def revision(self) -> int:
+        """A number that grows with every change of any budget by any process."""
+        async with self._db.read() as session:
+            return await revision_of(session, _NOUN)
+
+    async def _changed(
+        self, session: WriteSession, actor: str, action: str, name: str, details: Mapping[str, object]
+    ) -> None:
+        await record_change(session, AuditEntry(self._now_us(), actor, action, name, details))
+        await advance(session, _NOUN)
+
+
+class BudgetStore:
+    """The budgets in force: those of the settings file, and the stored ones. Of one name the file's holds.
+
+    Answers from memory. Until the first `refresh` it knows the file's budgets only.
+    """
+
+    def __init__(self, repository: BudgetRepository, file_budgets: Sequence[Budget] = ()) -> None:
+        self._repository = repository
+        self._file_budgets = tuple(file_budgets)
+        self._revision: int | None = None
+        self.budgets = self._arranged(())
+
+    async def refresh(self) -> bool:
+        """Reload if a budget has changed since; whether it did. To be called every second.
+
+        Raises `Fault` (unavailable) if the database fails; the budgets known so far stay in force.
+        """
+        revision = await self._repository.revision()
+        if revision == self._revision:
+            return False
+        self.budgets = self._arranged(await self._repository.all())
+        self._revision = revision
+        return True
+
+    def _arranged(self, stored: Sequence[Budget]) -> Budgets:
+        known = {budget.name: budget for budget in (*stored, *self._file_budgets)}
+        return Budgets(known.values(), {budget.zone: ZoneInfo(budget.zone) for budget in known.values()})
+
+
+async def _find(session: ReadSession, name: str) -> Budget | None:
+    row = await session.first(select(budgets).where(budgets.c.name == name))
+    return None if row is None else _budget(row)
+
+
+async def _require(session: ReadSession, name: str) -> Budget:
+    budget = await _find(session, name)
+    if budget is None:
+        raise Fault(Kind.NOT_FOUND, f"there is no budget {name}", hint="`tollkeeper budget list` names them")
+    return budget
+
+
+def _columns(budget: Budget) -> dict[str, object]:
+    return {
+        "name": budget.name,
+        "limit_nano": budget.limit_nano,
+        "window": budget.window.value,
+        "timezone": budget.zone,
+        "mode": budget.mode.value,
+        "scope": json.dumps(budget.scope.parts, ensure_ascii=False),
+        "alert_at": json.dumps(budget.alert_at),
+        "on_exhausted": budget.exhausted.value,
+        "downgrade_to": budget.downgrade_to,
+        "unpriced_allowed": budget.unpriced_allowed,
+        "raised_nano": 0 if budget.raised is None else budget.raised.nano,
+        "raised_until_us": None if budget.raised is None else budget.raised.until_us,
+        "since_us": budget.since_us,
+    }
+
+
+def _budget(row: Row[Any]) -> Budget:
+    return Budget(
+        row.name,
+        row.limit_nano,
+        Window(row.window),
+        row.timezone,
+        Mode(row.mode),
+        Scope(tuple((dimension, fixed) for dimension, fixed in json.loads(row.scope))),
+        tuple(json.loads(row.alert_at)),
+        Exhausted(row.on_exhausted),
+        row.downgrade_to,
+        row.unpriced_allowed,
+        None if row.raised_until_us is None else Raise(row.raised_nano, row.raised_until_us),
+        row.since_us,
+    )
+
+
+def _shown(budget: Budget) -> dict[str, object]:
+    """What an audit entry tells of a budget."""
+    return {
+        name: value for name, value in _columns(budget).items() if name not in ("name", "since_us", "scope", "alert_at")
+    } | {"scope": budget.scope.as_text(), "alert_at": list(budget.alert_at)}

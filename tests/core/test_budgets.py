@@ -1,0 +1,84 @@
+"""Which budgets bind a call, in which account and window."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.budgets import Account, Budget, Budgets, Raise
+from gateway.core.calls import CallFacts
+from gateway.core.scopes import Scope, scope_of, seen_of, subject_of
+from gateway.core.windows import Window
+
+NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
+MARCH = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
+CALL = CallFacts("id", NOON, "/v1/chat/completions", "k1", "ci", "search", {"env": "prod"}, None, None, "fast")
+ZONES = {zone: ZoneInfo(zone) for zone in ("UTC", "Europe/Berlin")}
+
+
+def budget(name: str, *parts: tuple[str, str], window: Window = Window.MONTH, zone: str = "UTC") -> Budget:
+    return Budget(name, 1_000_000_000, window, zone, scope=scope_of(parts))
+
+
+def binding(*budgets: Budget, call: CallFacts = CALL) -> list[Account]:
+    return [bound.account for bound in Budgets(budgets, ZONES).binding(call, "openai/gpt-4o", "openai")]
+
+
+def test_without_budgets_nothing_binds() -> None:
+    assert binding() == []
+
+
+def test_all_that_bind_are_found_in_the_order_of_their_names() -> None:
+    found = binding(
+        budget("team", ("team", "search")),
+        budget("other-team", ("team", "ads")),
+        budget("each-key", ("key", "*"), ("provider", "openai")),
+        budget("all"),
+    )
+    assert found == [
+        Account("all", "everything", MARCH),
+        Account("each-key", "key=ci", MARCH),
+        Account("team", "everything", MARCH),
+    ]
+
+
+def test_a_call_belongs_to_the_window_of_its_start() -> None:
+    late = replace(CALL, started_us=MARCH - 1)
+    daily = budget("daily", window=Window.DAY, zone="Europe/Berlin")
+    budgets = Budgets([daily], ZONES)
+    first, second = (budgets.binding(call, "t", "p")[0] for call in (late, CALL))
+    assert first.account.window_start_us == MARCH - 3_600_000_000
+    assert first.account == second.account
+    assert budgets.binding(replace(CALL, started_us=MARCH - 3_600_000_001), "t", "p")[0].account != first.account
+    assert budgets.binding(CALL, "t", "p")[0].account == first.account
+
+
+def test_a_raise_holds_until_it_ends() -> None:
+    raised = replace(budget("all"), raised=Raise(500, NOON))
+    assert [raised.limit_at(at) for at in (NOON - 1, NOON)] == [1_000_000_500, 1_000_000_000]
+
+
+values = st.sampled_from(["a", "b", "*"])
+parts = st.dictionaries(st.sampled_from(["key", "team", "model", "provider", "tag:env"]), values, max_size=4)
+calls = st.builds(
+    lambda key, team, model, env: CallFacts(
+        "id", NOON, "/v1", key, key, team, {"env": env} if env else {}, model=model
+    ),
+    *(st.sampled_from(["a", "b", None]) for _ in range(4)),
+)
+
+
+@given(scopes=st.lists(parts, max_size=12), call=calls)
+def test_what_is_found_by_look_up_is_what_one_look_at_each_would_find(
+    scopes: list[dict[str, str]], call: CallFacts
+) -> None:
+    budgets = [
+        Budget(f"b{number:02}", 1, Window.DAY, scope=Scope(tuple(sorted(scope.items()))))
+        for number, scope in enumerate(scopes)
+    ]
+    seen = seen_of(call, "a/x", "a")
+    expected = [(one.name, subject) for one in budgets if (subject := subject_of(one.scope, seen)) is not None]
+    found = Budgets(budgets, ZONES).binding(call, "a/x", "a")
+    assert [(bound.budget.name, bound.account.subject) for bound in found] == expected
