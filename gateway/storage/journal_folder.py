@@ -24,6 +24,7 @@ from gateway.storage.segments import bytes_in
 _LOCK = "lock"
 _LEAVING = ".gone-"
 _DAMAGED = ".damaged"
+_ID_BEGINS = "[0-9a-f]"
 
 
 class Lock:
@@ -75,10 +76,15 @@ def make_directory(directory: Path) -> Lock:
     """A new journal's directory, locked before anybody can see it. Raises `OSError`."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     hidden = directory.with_name(f".{directory.name}")
-    hidden.mkdir(mode=0o700)
-    lock = Lock(hidden)
-    hidden.rename(directory)
-    return lock
+    while True:
+        with contextlib.suppress(FileExistsError):
+            hidden.mkdir(mode=0o700)
+        try:
+            lock = Lock(hidden)
+        except Fault:  # before it was locked another process took its maker for dead, see `gone`
+            continue
+        hidden.rename(directory)
+        return lock
 
 
 def delete_directory(directory: Path) -> None:
@@ -91,8 +97,10 @@ def delete_directory(directory: Path) -> None:
 def gone(folder: Path) -> list[str]:
     """The ids of journals that were deleted here and may still have a mark in the ledger.
 
-    Finishes deletions that a crash cut short. Whoever has dropped the marks calls `forget` with these.
+    Finishes deletions that a crash cut short, and deletes what a crash left half made. Whoever has dropped the marks
+    calls `forget` with these.
     """
+    _delete_half_made(folder)
     leaving = list(folder.glob(f"{_LEAVING}*"))
     for directory in leaving:
         _empty(directory)
@@ -104,6 +112,18 @@ def forget(folder: Path, ids: Iterable[str]) -> None:
     for id in ids:
         with contextlib.suppress(OSError):  # another process was at it as well; what stays is found again
             (folder / f"{_LEAVING}{id}").rmdir()
+
+
+def _delete_half_made(folder: Path) -> None:
+    for hidden in list(folder.glob(f".{_ID_BEGINS}*")):
+        with contextlib.suppress(Fault):  # its maker lives and has locked it, or another process is at it as well
+            lock = Lock(hidden)
+            try:
+                hidden.rename(folder / f"{_LEAVING}{hidden.name.removeprefix('.')}")
+            except OSError:
+                continue  # what was taken away before is not empty yet: the next look finds this one again
+            finally:
+                lock.release()
 
 
 def _empty(directory: Path) -> None:

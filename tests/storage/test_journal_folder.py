@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -82,6 +84,41 @@ def test_a_deletion_cut_short_is_finished(tmp_path: Path) -> None:
     assert journals(tmp_path) == []
     assert sorted(gone(tmp_path)) == ["a", "b"]
     assert [list(path.iterdir()) for path in tmp_path.iterdir()] == [[], []]
+
+
+def test_what_was_being_made_when_its_process_died_goes(tmp_path: Path) -> None:
+    """Killed before it was locked, and before it was shown; one whose maker lives stays."""
+    for name in (".0a", ".0b", ".0c"):
+        (tmp_path / name).mkdir()
+    Lock(tmp_path / ".0b").release()
+    maker = Lock(tmp_path / ".0c")
+    assert sorted(gone(tmp_path)) == ["0a", "0b"]
+    forget(tmp_path, ["0a", "0b"])
+    assert [path.name for path in tmp_path.iterdir()] == [".0c"]
+    maker.release()
+
+
+def test_a_journal_is_made_whatever_another_process_takes_for_dead(tmp_path: Path) -> None:
+    """Between its making and its locking it looks like one that a crash left."""
+    made = Event()
+
+    def look() -> set[str]:
+        found: set[str] = set()
+        while not made.is_set():
+            found.update(gone(tmp_path))
+        return found
+
+    with ThreadPoolExecutor() as others:
+        looking = [others.submit(look) for _ in range(2)]
+        names = [f"{number:03x}" for number in range(300)]
+        try:
+            locks = [make_directory(tmp_path / name) for name in names]
+        finally:
+            made.set()
+        assert any(look.result() for look in looking), "never mistaken"
+    assert [path.name for path in journals(tmp_path)] == names
+    for lock in locks:
+        lock.release()
 
 
 def test_a_name_stays_until_it_is_forgotten(tmp_path: Path) -> None:
