@@ -25,6 +25,8 @@ from tests.e2e.upstream import DONE, END, EVENTS, PATIENCE, chunk, completion, e
 _HOUSE = Path(__file__).parents[2]
 _PIECE = 0.002
 """Seconds between the events of a stream."""
+_CALLS_EACH = 50
+"""Calls on one connection, on average: it belongs to one worker, and all are to have their share."""
 
 
 def usage_of(number: int) -> dict[str, Any]:
@@ -107,7 +109,7 @@ TAGS = ",".join(f"label{number}={'x' * 250}" for number in range(12))
 
 @dataclass
 class Clients:
-    """Clients that call one after the other, each on a connection of its own as long as it lasts."""
+    """Clients that call one after the other, each on a connection of its own, and now and then on another."""
 
     port: int
     model: str
@@ -135,6 +137,9 @@ class Clients:
                     if line is None:
                         line = await asyncio.open_connection("127.0.0.1", self.port)
                     await self._call(number, *line)
+                if number % _CALLS_EACH == 0:
+                    line[1].close()
+                    line = None
             except (ConnectionError, asyncio.IncompleteReadError):
                 self.cut.add(number)
                 if line is not None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.e2e.counting import TAGS, Clients, calling, cost_nano_of, counting, u
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.raw import Answers, body_for, post
 from tests.e2e.upstream import PATIENCE, Line, Request, Upstream, completion, hello, open_ended, whole
-from tests.e2e.workers import a_segment_turns, journals, kill, replayed, segments_of, settled, workers_of
+from tests.e2e.workers import a_segment_turns, begin_of, journals, kill, replayed, segments_of, settled, workers_of
 
 SETTINGS = """\
 server: {{keys: optional}}
@@ -172,7 +173,7 @@ def test_between_the_first_byte_and_the_last(points: Points, stream: bool) -> No
         lacks_a_byte, _ = points.call(last, points.plays("kill-last", lacking))
         assert asked.wait(PATIENCE)
         assert sent.wait(PATIENCE)
-        until(lambda: in_journals(points.gateway, opened), "the opening frame")
+        until(lambda: written(points.gateway, opened), "the opening frame")
         # The closing frame of this one was written before its last byte left: a worker may die as soon as it has.
         whole_one, came = points.call(done, points.plays("kill-done", honest), stream=stream)
         to_the_end(came, stream)
@@ -184,7 +185,7 @@ def test_between_the_first_byte_and_the_last(points: Points, stream: bool) -> No
     for number in (opened, at_work, streaming, lacks_a_byte):
         assert points.row(number)[:3] == INTERRUPTED, number
     assert points.rows(early) == []
-    assert not in_journals(points.gateway, early)
+    assert not written(points.gateway, early)
     assert not {early, opened} & set(points.asked)
 
 
@@ -197,18 +198,19 @@ def to_the_end(came: Answers, stream: bool) -> None:
         continue
 
 
-def in_journals(gateway: Served, number: int) -> bool:
-    """Whether a frame about this caller has been written."""
-    return any(f'"{number}"'.encode() in path.read_bytes() for path in segments_of(gateway))
+def written(gateway: Served, number: int) -> list[Path]:
+    """The segments with a frame about this caller."""
+    return [path for path in segments_of(gateway) if f'"{number}"'.encode() in begin_of(path)]
 
 
 def test_while_a_segment_turns(points: Points) -> None:
-    """What is open is carried over into the next one; whoever dies meanwhile leaves both."""
+    """What is open is carried over into the next one; whoever dies meanwhile leaves both, and one call."""
     with points.gateway.connect() as line:
         number, came = points.call(line, points.plays("kill-turn", open_ended), stream=True)
         assert came.head()[0] == 200
         until(lambda: settled(points.gateway, WORKERS), "workers that have settled")
-        until(lambda: asyncio.run(a_segment_turns(points.gateway)), "a full segment")
+        journal = until(lambda: written(points.gateway, number), "its opening frame")[0].parent
+        until(lambda: asyncio.run(a_segment_turns(points.gateway, journal)), "its next segment")
         points.kill_all(rested=False)
     points.replayed()
     assert points.row(number)[:3] == INTERRUPTED

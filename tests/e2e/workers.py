@@ -70,19 +70,22 @@ def replayed(gateway: Served, workers: int) -> bool:
     return len(alive) == workers and sorted(held.values()) == sorted(alive)
 
 
-async def a_segment_turns(gateway: Served) -> bool:
-    """Waits for the moment in which a journal goes on in another segment; false if there is none in half a second."""
+def begin_of(segment: Path, size: int = -1) -> bytes:
+    """Its first bytes, or all; none if it is gone: shipped and deleted since it was listed."""
+    try:
+        with segment.open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return b""
 
-    def begun() -> set[str]:
-        found = set()
-        for path in segments_of(gateway):
-            try:
-                with path.open("rb") as segment:
-                    if segment.read(1) != b"\0":
-                        found.add(str(path))
-            except FileNotFoundError:
-                continue
-        return found
+
+async def a_segment_turns(gateway: Served, journal: Path | None = None) -> bool:
+    """Waits for the moment in which a journal, this one or any, goes on in another segment; false if there is none in
+    half a second."""
+
+    def begun() -> set[Path]:
+        segments = [path for path in segments_of(gateway) if journal in (None, path.parent)]
+        return {path for path in segments if begin_of(path, 1).strip(b"\0")}
 
     before = begun()
     for _ in range(100):
