@@ -34,7 +34,7 @@ def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> N
     told = invoke(tmp_path, "db", "upgrade", "--dry-run")
     assert told.exit_code == 0
     assert "The first schema" in told.stderr
-    assert told.stderr.endswith("2 revisions to go, 0 calls, about 0 s\n")
+    assert told.stderr.endswith("3 revisions to go, 0 calls, about 0 s\n")
     assert list(tmp_path.iterdir()) == []
     looked = json.loads(invoke(tmp_path, "db", "upgrade", "--dry-run", "--json").stdout)
     assert (looked["before"], looked["after"], looked["calls"]) == (None, None, 0)

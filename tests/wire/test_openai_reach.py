@@ -150,7 +150,7 @@ def test_a_part_of_a_kind_that_is_no_word_is_a_part_of_no_kind() -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.floats(allow_nan=False),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "content", "url"]), inner),
     max_leaves=8,
 )
