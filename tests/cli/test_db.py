@@ -38,7 +38,7 @@ def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
     looked = json.loads(invoke(tmp_path, "db", "upgrade", "--dry-run", "--json").stdout)
     assert (looked["before"], looked["after"], looked["calls"]) == (None, None, 0)
-    assert [step["seconds"] for step in looked["revisions"]] == [0, 0]
+    assert [step["seconds"] for step in looked["revisions"]] == [0, 0, 0]
     assert list(tmp_path.iterdir()) == []
     made = invoke(tmp_path, "db", "upgrade", "--json")
     assert made.stderr == ""
