@@ -149,8 +149,9 @@ def test_a_part_of_a_kind_that_is_no_word_is_a_part_of_no_kind() -> None:
     assert reach({"type": ["text"]}).open_because == "it has a part of the kind \"['text']\""
 
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | FINITE,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "content", "url"]), inner),
     max_leaves=8,
 )
