@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from gateway.core.budgets import Account, Bound
 from gateway.core.errors import Fault
@@ -60,6 +61,10 @@ class Lack:
     """What could be held, if those who hold something gave all of it back: the limit less what is spent."""
 
 
+_Need: TypeAlias = tuple[Nano, Nano]
+"""What is missing, and the account's limit."""
+
+
 @dataclass(slots=True)
 class _Pace:
     """How an account is spent from; nano-dollars a tick."""
@@ -88,7 +93,7 @@ class Leases:
         self._standings: dict[Account, Standing] = {}
         self._limits: dict[Account, Nano] = {}
         self._paces: dict[Account, _Pace] = {}
-        self._asked: dict[Account, Nano] = {}
+        self._asked: dict[Account, _Need] = {}
         self._round: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._ending: set[Account] = set()
@@ -129,28 +134,28 @@ class Leases:
         """Have SQL lease what is missing; what is still missing then, if anything is."""
         accounts = [bound.account for bound in bounds]
         now_us = self._clock.now_us()
-        for bound in bounds:
-            self._limits[bound.account] = bound.budget.limit_at(now_us)
-        await self._lease(self.purse.short(accounts, amount, self._clock.monotonic()))
+        limits = {bound.account: bound.budget.limit_at(now_us) for bound in bounds}
+        needs = self.purse.short(accounts, amount, self._clock.monotonic())
+        await self._lease({account: (need, limits[account]) for account, need in needs.items()})
         short = self.purse.short(accounts, amount, self._clock.monotonic())
         for bound in bounds:
             if bound.account in short:
-                return self._lack(bound, amount)
+                return self._lack(bound, amount, limits[bound.account])
         return None
 
-    def _lack(self, bound: Bound, amount: Nano) -> Lack:
+    def _lack(self, bound: Bound, amount: Nano, limit: Nano) -> Lack:
         standing = self._standings.get(bound.account, Standing())
         here = self.purse.of(bound.account)
         # What has ended here and is not in SQL yet is spent as well.
-        left = self._limits[bound.account] - standing.spent - standing.reserve - here.settled
+        left = limit - standing.spent - standing.reserve - here.settled
         return Lack(bound, Obstacle.SPENT if left < amount else Obstacle.HELD, standing, left)
 
     # --- for SQL ----------------------------------------------------------------------------------------------------
 
-    async def _lease(self, needs: Mapping[Account, Nano]) -> None:
+    async def _lease(self, needs: Mapping[Account, _Need]) -> None:
         """One question to SQL at a time, for all who wait. Raises `Fault` (unavailable)."""
-        for account, need in needs.items():
-            self._asked[account] = max(need, self._asked.get(account, 0))
+        for account, (need, limit) in needs.items():
+            self._asked[account] = (max(need, self._asked.get(account, (0, 0))[0]), limit)
         while self._asked and any(account in self._asked for account in needs):
             if self._round is None or self._round.done():
                 asked, self._asked = self._asked, {}
@@ -161,19 +166,20 @@ class Leases:
         if self._round is not None:
             await asyncio.shield(self._round)
 
-    async def _lease_now(self, needs: Mapping[Account, Nano]) -> None:
+    async def _lease_now(self, needs: Mapping[Account, _Need]) -> None:
         async with self._one_at_a_time:
-            wants = [self._want(account, need) for account, need in needs.items() if account in self._limits]
+            wants = [self._want(account, *need) for account, need in needs.items()]
             asked_at = self._clock.monotonic()
             granted = await self._accounts.lease(wants, self._expiry_us())
             for want in wants:
                 self._take(want, granted[want.account], asked_at + LIFE - MARGIN)
         self._freed.set()
 
-    def _want(self, account: Account, need: Nano) -> Want:
+    def _want(self, account: Account, need: Nano, limit: Nano) -> Want:
         pace = self._pace(account)
+        self._limits[account] = limit
         wish = max(need, pace.ahead, 2 * pace.recent)
-        return Want(account, need, wish, self._limits[account], self.purse.of(account).generation)
+        return Want(account, need, wish, limit, self.purse.of(account).generation)
 
     def _take(self, want: Want, granted: Granted, until: float) -> None:
         self._standings[want.account] = granted.standing
@@ -207,7 +213,7 @@ class Leases:
 
     async def tick(self) -> None:
         """One look at all slices: given back, filled up, renewed. Raises `Fault` (unavailable)."""
-        needs: dict[Account, Nano] = {}
+        needs: dict[Account, _Need] = {}
         spare: dict[Account, Nano] = {}
         ended: list[Account] = []
         for account, one in list(self.purse):
@@ -219,7 +225,7 @@ class Leases:
             elif one.free > 2 * keep:
                 spare[account] = one.free - keep
             elif plenty and one.free < keep // 2:
-                needs[account] = 1
+                needs[account] = (1, self._limits[account])
         async with self._one_at_a_time:
             await self._end([*ended, *(account for account in self._ending if account not in ended)])
             await self._give_back(spare)

@@ -153,6 +153,18 @@ async def test_what_is_held_or_settled_stays_however_long_it_takes(
 
 
 @pytest.mark.anyio
+async def test_a_call_that_comes_while_its_lease_is_ended_gets_another(
+    db: Database, leases: Leases, clock: FakeClock
+) -> None:
+    assert await leases.hold([bound()], LIMIT // 2) is None
+    leases.settle([ALL], LIMIT // 2, 0)
+    await ticks(leases, clock, 4)
+    _, lack = await asyncio.gather(leases.tick(), leases.hold([bound()], 100))
+    assert lack is None
+    assert (await standing(db)).leased == leases.purse.of(ALL).granted >= 100
+
+
+@pytest.mark.anyio
 async def test_leases_are_renewed_while_they_are_in_use(leases: Leases, clock: FakeClock) -> None:
     assert await leases.hold([bound()], 100) is None
     for _ in range(20):
