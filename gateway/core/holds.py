@@ -1,0 +1,33 @@
+"""How many tokens a request can take and make at most: what is set aside for it before anybody is asked (promises §2).
+
+The bytes of a body bound its text, for no token is shorter than a byte; what a body only names, or carries as a picture,
+is bounded by the model's context window. What no figure bounds says so, and is never guessed.
+"""
+
+from gateway.core.models import ModelFacts
+
+PER_REQUEST = 64
+PER_MESSAGE = 16
+"""Tokens that a chat format adds, at most."""
+
+
+def input_bound(body_bytes: int, messages: int, open_because: str | None, model: ModelFacts) -> int | str:
+    """The most tokens of a prompt; or why nobody can tell. `open_because`: why its body does not bound it."""
+    if open_because is None:
+        bound = body_bytes + PER_REQUEST + PER_MESSAGE * messages
+        return bound if model.context is None else min(bound, model.context)
+    if model.context is None:
+        return f"{open_because}, and how much the model reads is not known"
+    return model.context
+
+
+def output_bound(limit: int | None, choices: int, predicted: int, default: int | None, model: ModelFacts) -> int | str:
+    """The most tokens of all answers together; or why nobody can tell.
+
+    `limit` of each of the answers, as the request says; `predicted`: of an output given in advance, whose rejected part
+    is billed beside the answer; `default`: what the operator says for requests without a limit.
+    """
+    each = limit if limit is not None else default if default is not None else model.output
+    if each is None:
+        return "nothing limits its answer: neither the request nor what is known of the model"
+    return each * choices + predicted
