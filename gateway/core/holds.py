@@ -1,7 +1,7 @@
 """How many tokens a request can take and make at most: what is set aside for it before anybody is asked (promises §2).
 
-The bytes of a body bound its text, for no token is shorter than a byte; what a body only names, or carries as a picture,
-is bounded by the model's context window. What no figure bounds says so, and is never guessed.
+The bytes of a body bound its text, for no token is shorter than a byte; what a body only names is bounded by the
+model's context window. What no figure bounds says so, and is never guessed.
 """
 
 from gateway.core.models import ModelFacts
