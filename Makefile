@@ -14,8 +14,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # The wheel as users get it, its hot path compiled, beside everything that the tests need.
 COMPILED := $(VENV)/compiled
 MADE := $(COMPILED)/.made
-# What compiled code could do otherwise than the same code in Python: all but words and layout.
-ON_COMPILED := core wire proxy net server providers storage telemetry contracts jobs e2e
+# What compiled code could do otherwise than the same code in Python: all but words, layout and what is SQL alone.
+ON_COMPILED := core wire proxy net server providers telemetry contracts jobs e2e \
+	$(addprefix storage/test_,bulk.py clock.py frames.py journal*.py ledger.py rebuild.py reports.py \
+		rollup_rows.py segment*.py stored_calls.py)
 
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
