@@ -30,7 +30,8 @@ class UpstreamRequest:
     path: str
     """Below the base URL, `chat/completions`."""
     headers: Headers
-    body: bytes
+    body: tuple[bytes | memoryview, ...]
+    """In pieces, nearly always one."""
     stream: bool
     client_key: Secret | None
     """A provider key that the client sent; used only if the provider has none configured."""

@@ -5,6 +5,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
+from benchmarks.shape import MODEL
+
 PATIENCE: Final = 30.0
 """Seconds that answers may take when no more are asked for."""
 OVER: Final = b"over\n"
@@ -58,6 +60,8 @@ class Pairs:
     prompt: int = 0
     image: int = 0
     """Bytes of text, of base64, that each call holds."""
+    model: str = MODEL
+    """The name that is asked for."""
     kind: Literal["pairs"] = "pairs"
 
     @property

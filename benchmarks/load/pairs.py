@@ -40,7 +40,7 @@ class _Asker:
 
 async def drive(job: Pairs) -> list[Tally]:
     """At least one pair, and more until the time is up or a line is lost, which is counted where it happens."""
-    body = question(stream=job.stream, prompt=job.prompt, image=job.image)
+    body = question(stream=job.stream, model=job.model, prompt=job.prompt, image=job.image)
     ours = _Asker(job.door, body, stream=job.stream)
     beside = _Asker(job.beside, body, stream=job.stream)
     begun = perf_counter()

@@ -8,12 +8,15 @@ from benchmarks.load import Pairs
 from benchmarks.measure import Measured, books, caught_up, load, minus, p50, p99, warm_up
 from benchmarks.report import Aim, Figure
 from benchmarks.setting import Scenario, Setting
+from benchmarks.shape import ALIASES
 from benchmarks.stage import Stage, set_up
 from benchmarks.usage import forget_peak, peak_mb, resident_mb
 
 MB = 1_000_000
 PROMPT = 1 * MB
 IMAGE = 20 * MB
+ALIAS = ALIASES[0]
+"""Asked for by a name of our own: what leaves is not what came, as with nearly every call."""
 WARM_UP = 3.0
 """Seconds after which memory does not grow with each call any more."""
 MEMORY = 0.2
@@ -25,8 +28,8 @@ def run(setting: Setting) -> Measured:
     with set_up(setting.cores, setting.command) as stage:
         warm_up(out, stage, min(WARM_UP, setting.seconds))
         seconds = setting.seconds / 2
-        prompt = Pairs(stage.door, stage.direct, seconds, prompt=PROMPT)
-        image = Pairs(stage.door, stage.direct, seconds, image=IMAGE)
+        prompt = Pairs(stage.door, stage.direct, seconds, prompt=PROMPT, model=ALIAS)
+        image = Pairs(stage.door, stage.direct, seconds, image=IMAGE, model=ALIAS)
         out.figures += _body(out, stage, prompt, "prompt", PROMPT_MS)
         out.figures += _body(out, stage, image, "image", IMAGE_MS)
         out.figures += books(out, stage.place)

@@ -24,9 +24,9 @@ class Outbox:
     def __init__(self, soon: Callable[[Callable[[], None]], object] = _soon) -> None:
         """`soon` has something done when what is ready now has run."""
         self._soon = soon
-        self._waiting: dict[asyncio.WriteTransport, list[bytes]] = {}
+        self._waiting: dict[asyncio.WriteTransport, list[bytes | memoryview]] = {}
 
-    def write(self, line: asyncio.WriteTransport, data: bytes) -> None:
+    def write(self, line: asyncio.WriteTransport, data: bytes | memoryview) -> None:
         """Sends `data`, in order with all that was written to this line before, at the end of this turn at latest."""
         waiting = self._waiting
         parts = waiting.get(line)
@@ -62,7 +62,7 @@ class Outbox:
             _send(line, parts)
 
 
-def _send(line: asyncio.WriteTransport, parts: list[bytes]) -> None:
+def _send(line: asyncio.WriteTransport, parts: list[bytes | memoryview]) -> None:
     if line.is_closing():
         return  # nobody hears it any more
     if len(parts) == 1:

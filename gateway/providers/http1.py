@@ -85,14 +85,18 @@ class Connection(asyncio.Protocol):
 
     # the exchange
 
-    def send(self, head: bytes, body: bytes) -> "Exchange":
-        """Sends one request; its answer is read from the exchange. Raises `UpstreamFault` if the line is gone."""
+    def send(self, head: bytes, *body: bytes | memoryview) -> "Exchange":
+        """Sends one request, its body in pieces; its answer is read from the exchange.
+
+        Raises `UpstreamFault` if the line is gone.
+        """
         if self.transport is None or self.transport.is_closing():
             raise UpstreamFault("the connection to the upstream is closed", uncertain=False)
         exchange = self.exchange = Exchange(self)
         self._outbox.write(self.transport, head)
-        if body:
-            self._outbox.write(self.transport, body)
+        for piece in body:
+            if piece:
+                self._outbox.write(self.transport, piece)
         return exchange
 
     @property

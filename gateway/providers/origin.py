@@ -86,7 +86,7 @@ class Origin:
             head = self._head("POST", request.path, [*fields, *self.authorise(request.client_key)])
             if request.client_key is None and len(head) <= MAX_HEAD:  # nobody's key but the configured one is kept
                 self._keep(same, head)
-        return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+        return b"%bcontent-length: %d\r\n\r\n" % (head, sum(map(len, request.body)))
 
     def _keep(self, same: tuple[object, ...], head: bytes) -> None:
         if len(self.heads) >= MAX_HEADS:

@@ -66,7 +66,7 @@ class HttpTransport:
         connection = self._pool.take(origin.key)
         if connection is None:
             connection, connect_ms = await self._connect(origin, retries.connect_timeout)
-        exchange = connection.send(head, request.body)
+        exchange = connection.send(head, *request.body)
         answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, connect_ms)
         answer.watch(retries, request.stream)
         try:
@@ -88,7 +88,7 @@ class HttpTransport:
         head = origin.get(path)
         begun = time.monotonic()
         connection = self._pool.take(origin.key) or (await self._connect(origin, timeout))[0]
-        exchange = connection.send(head, b"")
+        exchange = connection.send(head)
         answer = HttpAnswer(self._pool, self._deadlines, origin, connection, exchange, None)
         left = begun + timeout - time.monotonic()
         answer.watch(Retries(timeout=left, idle_timeout=timeout), stream=False)

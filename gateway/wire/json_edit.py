@@ -1,10 +1,18 @@
-"""Change one top-level field of a JSON object without touching any other byte.
+"""Change top-level fields of a JSON object without touching any other byte.
 
 What a client sent is forwarded as it sent it: numbers beyond 64 bits, the order of keys, even white space survive.
 The caller has parsed the body and knows that it is an object.
 """
 
 import re
+
+Edit = tuple[int, int, bytes]
+"""From which byte to which of the body something else stands, and what."""
+Pieces = tuple[bytes | memoryview, ...]
+"""A body one piece after the other."""
+
+LARGE = 64 * 1024
+"""Bytes of a body that is not joined anew: that would hold it twice."""
 
 _SPACE = rb"[ \t\r\n]*"
 # One token that matters to the depth of a JSON text: a whole string, or a bracket.
@@ -14,8 +22,22 @@ _AFTER_VALUE = re.compile(rb"[^,}\]]*")
 _OPEN = re.compile(_SPACE + rb"\{" + _SPACE)
 
 
-def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
-    """`body` with the value of every top-level `key` replaced by the JSON text `value`; the object must have it.
+def edited(body: bytes, edits: list[Edit]) -> Pieces:
+    """`body` with all `edits`, which must not overlap: in one piece, or in views of the same bytes if it is large."""
+    if not edits:
+        return (body,)
+    view = memoryview(body)
+    pieces: list[bytes | memoryview] = []
+    at = 0
+    for start, end, value in sorted(edits):
+        pieces += (view[at:start], value)
+        at = end
+    pieces.append(view[at:])
+    return (b"".join(pieces),) if len(body) < LARGE else tuple(pieces)
+
+
+def replacing(body: bytes, key: str, value: bytes, likely: bytes = b"") -> list[Edit]:
+    """The edits by which the JSON text `value` is that of every top-level `key`; the object must have it.
 
     `likely` is how the value is probably written now, a whole string: found, it need not be searched for.
     """
@@ -23,27 +45,18 @@ def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
     if at >= 0:
         for start in (at + 1, at + 2):  # behind `:` or `: `
             if body.startswith(likely, start) and body[at:start].strip() == b":":
-                return _with(body, start, value, start + len(likely))
-    spans = list(_spans(body, key))
-    for start, end in reversed(spans):
-        body = _with(body, start, value, end)
-    return body
+                return [(start, start + len(likely), value)]
+    return [(start, end, value) for start, end in _spans(body, key)]
 
 
-def _with(body: bytes, start: int, value: bytes, end: int) -> bytes:
-    """Copied once, however large."""
-    view = memoryview(body)
-    return b"".join((view[:start], value, view[end:]))
-
-
-def insert(body: bytes, key: str, value: bytes) -> bytes:
-    """`body` with the field put in front of all others; the object must not have it yet."""
+def inserting(body: bytes, key: str, value: bytes) -> Edit:
+    """The edit by which the field stands in front of all others; the object must not have it yet."""
     opened = _OPEN.match(body)
     if opened is None:
         raise ValueError("not a JSON object")
     field = b'"' + key.encode() + b'":' + value
     empty = body.startswith(b"}", opened.end())
-    return b"".join((b"{", field, b"" if empty else b",", memoryview(body)[opened.end() :]))
+    return 0, opened.end(), b"{" + field + (b"" if empty else b",")
 
 
 def _spans(body: bytes, key: str) -> list[tuple[int, int]]:

@@ -108,17 +108,18 @@ def asked_tier(body: bytes) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) -> bytes:
+def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) -> json_edit.Pieces:
     """The client's bytes with the target's model name and, for a stream, the wish for usage; nothing else changes."""
+    edits: list[json_edit.Edit] = []
     if model != asked.model:
-        body = json_edit.replace(body, "model", orjson.dumps(model), orjson.dumps(asked.model))
+        edits = json_edit.replacing(body, "model", orjson.dumps(model), orjson.dumps(asked.model))
     if ask_for_usage and asked.stream and not asked.wants_usage:
         if asked.stream_options is None:
-            body = json_edit.insert(body, "stream_options", b'{"include_usage":true}')
+            edits.append(json_edit.inserting(body, "stream_options", b'{"include_usage":true}'))
         else:
             wish = orjson.dumps({**asked.stream_options, "include_usage": True})
-            body = json_edit.replace(body, "stream_options", wish)
-    return body
+            edits += json_edit.replacing(body, "stream_options", wish)
+    return json_edit.edited(body, edits)
 
 
 def prompt_texts(body: bytes) -> list[str]:

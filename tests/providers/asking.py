@@ -31,7 +31,7 @@ def bearer(client_key: Secret | None) -> list[tuple[str, str]]:
 
 def request(body: bytes = b"{}", *, stream: bool = False, headers: Headers | None = None) -> UpstreamRequest:
     fields = [("content-type", "application/json")] if headers is None else headers
-    return UpstreamRequest(TARGET, "chat/completions", fields, body, stream, None)
+    return UpstreamRequest(TARGET, "chat/completions", fields, (body,), stream, None)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import UpstreamFault
+from gateway.net.outbox import AT_ONCE
 from gateway.providers.http1 import HIGH_WATER, MAX_BODILESS, MAX_HEAD, Connection
 from tests.providers.corpus import ALL, BROKEN_OFF, CHUNKED, NEXT, OK, SMUGGLED, SOUND, TOO_MUCH, head_of
 from tests.providers.memory_line import MemoryLine, at_once
@@ -46,6 +47,13 @@ def connected() -> tuple[Connection, MemoryLine]:
     connection, line = Connection(lambda _: None, at_once()), MemoryLine()
     connection.connection_made(line)
     return connection, line
+
+
+def test_a_body_in_pieces_leaves_in_their_order() -> None:
+    connection, line = connected()
+    large = b"x" * AT_ONCE
+    connection.send(b"head ", memoryview(b"one "), b"two ", memoryview(large), b"", b" end")
+    assert line.written == b"head one two " + large + b" end"
 
 
 def hear(connection: Connection, pieces: Iterable[bytes], *, end: bool = True) -> Heard:

@@ -23,7 +23,9 @@ def lines_of(head: bytes) -> list[str]:
 
 
 def asking(headers: Headers, path: str = "chat/completions") -> UpstreamRequest:
-    return UpstreamRequest(Target(Provider("p", "openai", False), "m"), path, headers, b"{}", False, Secret("theirs"))
+    return UpstreamRequest(
+        Target(Provider("p", "openai", False), "m"), path, headers, (b"{}",), False, Secret("theirs")
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_a_repeated_head_is_the_same_but_for_its_length() -> None:
 
     first = origin.post(ours(("x-kept", "yes")))
     assert origin.post(ours(("x-kept", "yes"))) == first
-    longer = replace(ours(("x-kept", "yes")), body=b"longer than that")
+    longer = replace(ours(("x-kept", "yes")), body=(b"longer", b" than that"))
     assert origin.post(longer) == first.replace(b"content-length: 2", b"content-length: 16")
     assert b"x-kept: no" in origin.post(ours(("x-kept", "no")))
     for number in range(2 * MAX_HEADS):

@@ -27,7 +27,7 @@ def instant(**behaviour: Any) -> SimulatedUpstream:
 def request(body: object, path: str = "chat/completions") -> UpstreamRequest:
     target = Target(Provider("sim", "simulated", at_home=False), "gpt-4o")
     data = body if isinstance(body, bytes) else orjson.dumps(body)
-    return UpstreamRequest(target, path, [], data, b'"stream":true' in data, None)
+    return UpstreamRequest(target, path, [], (data,), b'"stream":true' in data, None)
 
 
 async def ask(upstream: SimulatedUpstream, body: object, path: str = "chat/completions") -> SimulatedAnswer:

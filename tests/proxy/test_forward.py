@@ -22,7 +22,7 @@ async def test_the_target_s_model_name_and_our_headers_go_upstream() -> None:
     headers = {"openai-beta": "x", "cookie": "c", "x-tollkeeper-tags": "a=b", "x-forwarded-for": "1.2.3.4"}
     await made.call(chat("fast", seed=1), headers)
     (asked,) = made.upstream.asked
-    assert json.loads(asked.body) == {**json.loads(chat("fast", seed=1)), "model": "m"}
+    assert json.loads(b"".join(asked.body)) == {**json.loads(chat("fast", seed=1)), "model": "m"}
     assert dict(asked.headers) == {"openai-beta": "x", "accept-encoding": "identity"}
     assert (asked.path, asked.stream, asked.client_key) == ("chat/completions", False, None)
 
@@ -113,7 +113,7 @@ async def test_an_answer_without_a_byte_is_a_failure(streamed: bool) -> None:
 async def test_usage_is_not_asked_where_that_is_refused() -> None:
     made = rig(stream(b"data: [DONE]\n\n"))
     await read(await made.call(chat("stubborn/m", stream=True)))
-    assert "stream_options" not in json.loads(made.upstream.asked[0].body)
+    assert "stream_options" not in json.loads(b"".join(made.upstream.asked[0].body))
     assert STUBBORN.quirks.refuses_stream_options
 
 
@@ -122,7 +122,7 @@ async def test_embeddings_are_not_asked_for_usage() -> None:
     answer = {"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 500_000, "total_tokens": 500_000}}
     made = rig(ScriptedAnswer(pieces=[json.dumps(answer).encode()]))
     reply = await made.call(b'{"model":"a/e","input":"x","stream":true}', endpoint=Endpoint.EMBEDDINGS)
-    assert json.loads(made.upstream.asked[0].body) == {"model": "e", "input": "x", "stream": True}
+    assert json.loads(b"".join(made.upstream.asked[0].body)) == {"model": "e", "input": "x", "stream": True}
     assert header(reply, "x-tollkeeper-cost-usd") == "1.000000000"
 
 

@@ -28,7 +28,7 @@ async def test_every_byte_passes_but_the_event_that_the_client_did_not_ask_for()
     reply = await made.call(chat(stream=True))
     assert await read(reply) == b"".join([*TEXT, DONE])
     assert (made.record.end, made.record.cost_nano, made.record.usage_basis) == ("completed", COST, "provider")
-    assert json.loads(made.upstream.asked[0].body)["stream_options"] == {"include_usage": True}
+    assert json.loads(b"".join(made.upstream.asked[0].body))["stream_options"] == {"include_usage": True}
 
 
 @pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.json_edit import insert, replace
+from gateway.wire.json_edit import LARGE, edited, inserting, replacing
 
 VALUES = st.recursive(
     st.none()
@@ -21,6 +21,14 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.text(max_size=5) | st.sampled_from(["model", "stream_options"]), VALUES, max_size=5)
+
+
+def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
+    return b"".join(edited(body, replacing(body, key, value, likely)))
+
+
+def insert(body: bytes, key: str, value: bytes) -> bytes:
+    return b"".join(edited(body, [inserting(body, key, value)]))
 
 
 @given(OBJECTS, VALUES, st.sampled_from([None, 2]), st.booleans())
@@ -73,3 +81,31 @@ def test_an_empty_object_and_white_space() -> None:
     assert insert(b" { } ", "a", b"1") == b'{"a":1} '
     with pytest.raises(ValueError, match="not a JSON object"):
         insert(b"[1]", "a", b"1")
+
+
+@given(OBJECTS, VALUES, VALUES, st.booleans())
+def test_edits_of_several_fields_are_made_at_once(
+    fields: dict[str, object], new: object, wish: object, large: bool
+) -> None:
+    fields = {"model": "a", **fields, "text": "x" * LARGE * large}
+    fields.pop("wish", None)
+    body = json.dumps(fields).encode()
+    edits = replacing(body, "model", json.dumps(new).encode())
+    edits.append(inserting(body, "wish", json.dumps(wish).encode()))
+    pieces = edited(body, edits)
+    assert (len(pieces) > 1) == large
+    assert json.loads(b"".join(pieces)) == {"wish": wish, **fields, "model": new}
+
+
+def test_a_large_body_is_edited_without_a_copy_of_it() -> None:
+    body = b'{"model":"a","text":"' + b"x" * LARGE + b'"}'
+    pieces = edited(body, replacing(body, "model", b'"b"', b'"a"'))
+    views = [piece for piece in pieces if isinstance(piece, memoryview)]
+    assert b"".join(pieces) == body.replace(b'"a"', b'"b"')
+    assert [view.obj is body for view in views] == [True, True]
+    assert sum(map(len, views)) == len(body) - len(b'"a"')
+
+
+def test_without_edits_it_is_the_same_body() -> None:
+    body = b'{"model":"a"}'
+    assert edited(body, [])[0] is body

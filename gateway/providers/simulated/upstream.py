@@ -83,11 +83,12 @@ class SimulatedUpstream:
         name = request.target.provider.name
         simulation = self._simulations[name]
         self._calls[name] += 1
-        draw = hashlib.sha256(b"%d %d " % (simulation.seed, self._calls[name]) + request.body).digest()
+        body = b"".join(request.body)
+        draw = hashlib.sha256(b"%d %d " % (simulation.seed, self._calls[name]) + body).digest()
         now = self._clock.now_us() // 1_000_000
         call = draw.hex()[:24]
         chance = Random(draw)  # noqa: S311 - repeatable, not secret
-        script = write_script(simulation, chance, request.path, request.body, call, now)
+        script = write_script(simulation, chance, request.path, body, call, now)
         limit = retries.first_byte_timeout if script.stream else retries.timeout
         await asyncio.sleep(min(script.head_after, limit))
         if script.head_after > limit:
