@@ -13,6 +13,8 @@ Pieces = tuple[bytes | memoryview, ...]
 
 LARGE = 64 * 1024
 """Bytes of a body that is not joined anew: that would hold it twice."""
+_HOPS = 8192
+"""First bytes that are looked at one by one, half a millisecond at most."""
 
 _SPACE = rb"[ \t\r\n]*"
 # One token that matters to the depth of a JSON text: a whole string, or a bracket.
@@ -26,14 +28,31 @@ def edited(body: bytes, edits: list[Edit]) -> Pieces:
     """`body` with all `edits`, which must not overlap: in one piece, or in views of the same bytes if it is large."""
     if not edits:
         return (body,)
+    if len(edits) > 1:
+        edits = sorted(edits)
+    if len(body) < LARGE:
+        return (_joined(body, edits),)
     view = memoryview(body)
     pieces: list[bytes | memoryview] = []
     at = 0
-    for start, end, value in sorted(edits):
+    for start, end, value in edits:
         pieces += (view[at:start], value)
         at = end
     pieces.append(view[at:])
-    return (b"".join(pieces),) if len(body) < LARGE else tuple(pieces)
+    return tuple(pieces)
+
+
+def _joined(body: bytes, edits: list[Edit]) -> bytes:
+    if len(edits) == 1:
+        start, end, value = edits[0]
+        return body[:start] + value + body[end:]
+    parts: list[bytes] = []
+    at = 0
+    for start, end, value in edits:
+        parts += (body[at:start], value)
+        at = end
+    parts.append(body[at:])
+    return b"".join(parts)
 
 
 def replacing(body: bytes, key: str, value: bytes, likely: bytes = b"") -> list[Edit]:
@@ -70,10 +89,22 @@ def _spans(body: bytes, key: str) -> list[tuple[int, int]]:
 def _only_place(body: bytes, key: str) -> int:
     """Behind the only place where the name stands, which must be the field that the parser saw; else -1."""
     name = b'"%b"' % key.encode()
-    at = body.find(name)
-    if at < 0 or body.find(name, at + 1) >= 0 or b"\\u" in body:
+    find = _find if len(body) >= LARGE else bytes.find
+    at = find(body, name, 0)
+    if at < 0 or find(body, name, at + 1) >= 0 or find(body, b"\\u", 0) >= 0:
         return -1
     return at + len(name)
+
+
+def _find(body: bytes, text: bytes, at: int) -> int:
+    """As `bytes.find`, which looks for one byte many times faster than for several: from first byte to first byte."""
+    first = text[:1]
+    for _ in range(_HOPS):
+        at = body.find(first, at)
+        if at < 0 or body.startswith(text, at):
+            return at
+        at += 1
+    return body.find(text, at)
 
 
 def _walk(body: bytes, key: str) -> list[tuple[int, int]]:

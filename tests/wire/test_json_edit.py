@@ -109,3 +109,13 @@ def test_a_large_body_is_edited_without_a_copy_of_it() -> None:
 def test_without_edits_it_is_the_same_body() -> None:
     body = b'{"model":"a"}'
     assert edited(body, [])[0] is body
+
+
+@pytest.mark.parametrize("noise", ['"', "\\\\", '\\"', "x"])
+@pytest.mark.parametrize("inner", ["", ', "inner": {"model": "a"}', ', "mod\\u0065l": "a"'])
+def test_a_large_body_is_searched_as_a_small_one_is(noise: str, inner: str) -> None:
+    text = noise * LARGE if noise != '"' else '","' * LARGE
+    body = f'{{"text": ["{text}"]{inner}, "model": "a"}}'.encode()
+    expected = {**json.loads(body), "model": "b"}
+    assert json.loads(replace(body, "model", b'"b"', b'"a"')) == expected
+    assert json.loads(replace(body, "model", b'"b"')) == expected
