@@ -15,9 +15,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COMPILED := $(VENV)/compiled
 MADE := $(COMPILED)/.made
 # What compiled code could do otherwise than the same code in Python: all but words, layout and what is SQL alone.
-ON_COMPILED := core wire proxy net server providers telemetry contracts jobs e2e \
+# What needs no time and no other process can be tried beside other tests.
+ON_COMPILED_ALONE := net server providers jobs e2e \
 	$(addprefix storage/test_,bulk.py clock.py frames.py journal*.py ledger.py rebuild.py reports.py \
 		rollup_rows.py segment*.py stored_calls.py)
+ON_COMPILED_BESIDE := core wire proxy telemetry contracts
+ON_COMPILED := $(ON_COMPILED_BESIDE) $(ON_COMPILED_ALONE)
 
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
