@@ -100,7 +100,6 @@ class Budgets:
         self._zones = zones
         self._spans: dict[tuple[Window, str], Span] = {}
         self._shapes: dict[tuple[str, ...], dict[tuple[str, ...], list[Budget]]] = {}
-        self._names = {budget.name: budget for budget in self.all}
         for budget in self.all:
             fixed = [part for part in budget.scope.parts if part[1] != ANY]
             shape = tuple(dimension for dimension, _ in fixed)
@@ -109,9 +108,6 @@ class Budgets:
 
     def __len__(self) -> int:
         return len(self.all)
-
-    def named(self, name: str) -> Budget | None:
-        return self._names.get(name)
 
     def binding(self, facts: CallFacts, target: str, provider: str) -> Sequence[Bound]:
         """The budgets that bind an attempt of a call at a target, in the order of their names.

@@ -55,7 +55,7 @@ class Purse:
         lacking = {}
         for account in accounts:
             one = self._slices.get(account)
-            free = one.granted - one.held - one.settled if one is not None and now < one.until else 0
+            free = one.free if one is not None and now < one.until else 0
             if free < amount:
                 lacking[account] = amount - free
         return lacking

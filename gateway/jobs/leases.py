@@ -184,11 +184,15 @@ class Leases:
     def _take(self, want: Want, granted: Granted, until: float) -> None:
         self._standings[want.account] = granted.standing
         if want.generation and granted.generation != want.generation:
-            logger.warning("the lease of %s was written off while it was in use", want.account)
-            self.purse.void(want.account)
+            self._lose(want.account)
         elif granted.generation:
             self.purse.granted(want.account, granted.amount, granted.generation, until)
             self._ending.discard(want.account)
+
+    def _lose(self, account: Account) -> None:
+        """Somebody has written off what this process leased."""
+        logger.warning("the lease of %s was written off while it was in use", account)
+        self.purse.void(account)
 
     def _expiry_us(self) -> int:
         return self._clock.now_us() + round(LIFE * 1e6)
@@ -285,8 +289,7 @@ class Leases:
             if account in renewed:
                 self.purse.granted(account, 0, renewed[account], asked_at + LIFE - MARGIN)
             else:
-                logger.warning("the lease of %s was written off while it was in use", account)
-                self.purse.void(account)
+                self._lose(account)
         self._renew_at = asked_at + RENEWED
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, insert
 
 from gateway.storage.engine import Database, WriteSession
-from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.pages import Page, newest_first
 from gateway.storage.tables import audit_entries
 
 
@@ -51,13 +51,7 @@ class AuditLog:
 
     async def page(self, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
         """Newest first. Raises `Fault` (invalid) on a foreign cursor."""
-        statement = select(audit_entries).order_by(audit_entries.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            (last,) = read_cursor(cursor, 1)
-            statement = statement.where(audit_entries.c.id < last)
-        async with self._db.read() as session:
-            rows, more = cut_page(await session.all(statement), limit)
-        return Page([_entry(row) for row in rows], write_cursor(rows[-1].id) if more else None)
+        return await newest_first(self._db, audit_entries.c.id, _entry, limit, cursor)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -18,7 +18,7 @@ from gateway.core.windows import Window
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
-from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.pages import Page, newest_first
 from gateway.storage.revisions import advance, revision_of
 from gateway.storage.tables import budgets
 
@@ -51,13 +51,7 @@ class BudgetRepository:
 
     async def page(self, limit: int = 50, cursor: str | None = None) -> Page[Budget]:
         """Newest first. Raises `Fault` (invalid) on a foreign cursor."""
-        statement = select(budgets).order_by(budgets.c.number.desc()).limit(limit + 1)
-        if cursor is not None:
-            (last,) = read_cursor(cursor, 1)
-            statement = statement.where(budgets.c.number < last)
-        async with self._db.read() as session:
-            rows, more = cut_page(await session.all(statement), limit)
-        return Page([_budget(row) for row in rows], write_cursor(rows[-1].number) if more else None)
+        return await newest_first(self._db, budgets.c.number, _budget, limit, cursor)
 
     async def get(self, name: str) -> Budget | None:
         async with self._db.read() as session:

@@ -15,7 +15,7 @@ from gateway.core.keys import Caller, Key, caller_of, digest, in_force
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
-from gateway.storage.pages import Page, cut_page, read_cursor, write_cursor
+from gateway.storage.pages import Page, newest_first
 from gateway.storage.revisions import advance, revision_of
 from gateway.storage.tables import keys
 
@@ -46,13 +46,7 @@ class KeyRepository:
 
     async def page(self, limit: int = 50, cursor: str | None = None) -> Page[Key]:
         """Newest first. Raises `Fault` (invalid) on a foreign cursor."""
-        statement = select(keys).order_by(keys.c.number.desc()).limit(limit + 1)
-        if cursor is not None:
-            (last,) = read_cursor(cursor, 1)
-            statement = statement.where(keys.c.number < last)
-        async with self._db.read() as session:
-            rows, more = cut_page(await session.all(statement), limit)
-        return Page([_key(row) for row in rows], write_cursor(rows[-1].number) if more else None)
+        return await newest_first(self._db, keys.c.number, _key, limit, cursor)
 
     async def get(self, id_or_name: str) -> Key | None:
         """By id, else by name: the key in force, else the one made last under that name."""

@@ -76,7 +76,7 @@ def read_request(body: bytes) -> Asked:
         options,
         user[:MAX_LABEL] if isinstance(user, str) else None,
         _labels(asked["metadata"]) if "metadata" in asked else {},
-        _may_search(asked),
+        may_search(asked),
     )
 
 
@@ -87,7 +87,8 @@ def _labels(metadata: object) -> dict[str, str]:
     return {key[:MAX_LABEL]: value[:MAX_LABEL] for key, value in texts[:MAX_LABELS]}
 
 
-def _may_search(asked: Json) -> bool:
+def may_search(asked: Json) -> bool:
+    """Whether the provider may search the web for a request."""
     if "web_search_options" in asked or "plugins" in asked:
         return True
     tools = asked.get("tools")

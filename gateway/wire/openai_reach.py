@@ -10,6 +10,7 @@ import orjson
 
 from gateway.core.value import value
 from gateway.wire.inline_data import without_data
+from gateway.wire.openai import may_search
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _TEXT_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "thinking", "reasoning", "tool_call"})
@@ -84,7 +85,7 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
         predicted_bytes=len(orjson.dumps(asked["prediction"])) if "prediction" in asked else 0,
         audio=parts.sounds > 0 or "audio" in asked or "audio" in _list(asked.get("modalities")),
         tier=tier if isinstance(tier, str) else None,
-        searches="web_search_options" in asked or "plugins" in asked or (hosted or "").startswith("web_search"),
+        searches=may_search(asked),
         rigid_because=_rigid(asked, tools),
     )
 
