@@ -265,13 +265,14 @@ class JournalWriter:
             raise self._refusal(f"the journal cannot be synced: {error}") from error
 
     def stats(self) -> JournalStats:
+        """Safe in another thread: it looks at a copy."""
         return JournalStats(
             bytes_on_disk=bytes_in(self.directory),
             max_bytes=self._max_bytes,
             reserved_bytes=self._chain.owed,
             frames_written=self._frames,
             open_calls=len(self._calls),
-            unwritten_calls=sum(call.closing is not None for call in self._calls.values()),
+            unwritten_calls=sum(call.closing is not None for call in list(self._calls.values())),
             trouble=self._trouble or self._chain.full,
         )
 

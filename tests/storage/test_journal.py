@@ -56,6 +56,40 @@ async def test_a_reader_in_another_thread_sees_every_call_once_and_no_damage(jou
     assert sum(damage) == 0
 
 
+async def test_how_it_is_doing_can_be_asked_in_another_thread(tmp_path: Path) -> None:
+    """While calls come and go, as metrics are asked for."""
+    journal = JournalWriter(tmp_path / "big", max_bytes=16 * 1024 * MIB, segment_bytes=MIB)
+    await journal.start()
+    for number in range(20_000):  # so many that the other thread's turn comes before all are looked at
+        journal.reserve(f"open {number}")
+    reader, mark = JournalReader(journal.directory), Mark()
+    seen: list[int] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            while len(seen) < 200:
+                seen.append(journal.stats().open_calls)
+        except RuntimeError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    try:
+        thread.start()
+        while thread.is_alive():
+            for number in range(100):
+                run_call(journal, f"c{number}")
+            mark = reader.read(mark).mark
+            reader.delete_before(mark)
+    finally:
+        sys.setswitchinterval(usual)
+        await journal.stop()
+    assert failed == []
+    assert {20_000, 20_001} >= set(seen)
+
+
 async def test_rotation_carries_the_openings_of_open_calls(journal: JournalWriter) -> None:
     """So that a segment can be deleted as soon as it is shipped, whatever streams began in it."""
     for index in range(2):
