@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from enum import StrEnum
 
+from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.money import Nano
 from gateway.core.scopes import ANY, Scope, Seen, seen_of, subject_of
@@ -68,15 +69,6 @@ class Budget:
         if self.raised is not None and now_us < self.raised.until_us:
             return self.limit_nano + self.raised.nano
         return self.limit_nano
-
-
-@value(frozen=True)
-class Account:
-    """Where money is counted: a budget, one of its subjects, one of its windows."""
-
-    budget: str
-    subject: str
-    window_start_us: int
 
 
 @value(frozen=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import reduce
 from operator import add
 
+from gateway.core.accounts import Account
 from gateway.core.money import Nano
 from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage, weakest
 from gateway.core.value import value
@@ -97,6 +98,10 @@ class AttemptOpened:
     input_usd_per_million: str | None
     """Decimal text; what that estimate is priced with at replay."""
     hold_nano: Nano = 0
+    held_in: tuple[Account, ...] = ()
+    """Of the hard budgets that it is held in."""
+    seen_by: tuple[Account, ...] = ()
+    """Of the soft budgets that count it."""
 
 
 @value(frozen=True)
@@ -128,6 +133,14 @@ class Attempt:
     charges: tuple[Charge, ...] = ()
     price_conditions: str | None = None
     """What besides the counts decided about its cost (`core.pricing.Conditions`), JSON; null if nothing did."""
+    hold_nano: Nano = 0
+    """What was set aside for it."""
+    reserve_nano: Nano = 0
+    """What hard budgets keep charged beyond its cost, because nobody knows what the upstream billed."""
+    held_in: tuple[int, ...] = ()
+    """Accounts of the call, by their place: those of the hard budgets that it was held in."""
+    seen_by: tuple[int, ...] = ()
+    """… and of the soft budgets that count it."""
 
 
 @value(frozen=True)
@@ -144,6 +157,12 @@ class CallRecord:
     timings: Timings = Timings()
     cache: str = CACHE_OFF
     ended_us: int = 0
+    accounts: tuple[Account, ...] = ()
+    """Of all budgets that its attempts count for."""
+    limit_lowered_to: int | None = None
+    """Tokens of an answer, where a budget left less than what was asked for."""
+    downgraded_from: str | None = None
+    """The model that was asked for, where a budget had it answered by another."""
 
     @property
     def target(self) -> str | None:
@@ -188,6 +207,14 @@ class CallRecord:
         if self.cost_nano is not None:
             return None
         return sum(attempt.cost_nano or attempt.cost_at_least_nano or 0 for attempt in self.attempts)
+
+    @property
+    def held_nano(self) -> Nano:
+        return sum(attempt.hold_nano for attempt in self.attempts)
+
+    @property
+    def reserve_nano(self) -> Nano:
+        return sum(attempt.reserve_nano for attempt in self.attempts)
 
     @property
     def charges(self) -> tuple[Charge, ...]:

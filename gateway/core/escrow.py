@@ -7,9 +7,81 @@ for the database here, and nothing here knows of one; whoever leases and gives b
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from gateway.core.budgets import Account
+from gateway.core.accounts import Account
+from gateway.core.budgets import Bound
+from gateway.core.calls import CallRecord
 from gateway.core.money import Nano
+from gateway.core.value import value
+
+
+@value(frozen=True)
+class Standing:
+    """How an account stands in SQL; nano-dollars."""
+
+    spent: Nano = 0
+    reserve: Nano = 0
+    leased: Nano = 0
+    """To all processes together, their open holds among it."""
+
+    def left(self, limit: Nano) -> Nano:
+        """What is neither spent nor leased; negative if a limit was lowered below that."""
+        return limit - self.spent - self.reserve - self.leased
+
+
+@dataclass(slots=True)
+class Charged:
+    """What some calls add to an account; nano-dollars."""
+
+    spent: Nano = 0
+    reserve: Nano = 0
+    held: bool = True
+    """It was held before, in a slice that somebody has leased."""
+
+    @property
+    def total(self) -> Nano:
+        return self.spent + self.reserve
+
+
+def charges_of(records: Iterable[CallRecord]) -> dict[Account, Charged]:
+    """What calls add to the accounts of their budgets: their cost, as far as it is known, and to hard ones what stays
+    charged beyond it."""
+    charges: dict[Account, Charged] = {}
+    for record in records:
+        if not record.accounts:
+            continue
+        for attempt in record.attempts:
+            spent = attempt.cost_nano if attempt.cost_nano is not None else attempt.cost_at_least_nano or 0
+            for place in attempt.held_in:
+                charged = charges.setdefault(record.accounts[place], Charged())
+                charged.spent += spent
+                charged.reserve += attempt.reserve_nano
+                charged.held = True
+            for place in attempt.seen_by:
+                charges.setdefault(record.accounts[place], Charged(held=False)).spent += spent
+    return charges
+
+
+class Obstacle(StrEnum):
+    """Why a hold does not fit."""
+
+    SPENT = "spent"
+    """Money already spent: waiting does not help."""
+    HELD = "held"
+    """Money that others hold, and may give back."""
+
+
+@value(frozen=True)
+class Lack:
+    """The first budget in which a hold does not fit."""
+
+    bound: Bound
+    obstacle: Obstacle
+    standing: Standing
+    """As SQL has it."""
+    left: Nano
+    """What could be held, if those who hold something gave all of it back: the limit less what is spent."""
 
 
 @dataclass(slots=True)

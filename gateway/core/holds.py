@@ -5,6 +5,7 @@ model's context window. What no figure bounds says so, and is never guessed.
 """
 
 from gateway.core.models import ModelFacts
+from gateway.core.money import Nano
 
 PER_REQUEST = 64
 PER_MESSAGE = 16
@@ -31,3 +32,9 @@ def output_bound(limit: int | None, choices: int, predicted: int, default: int |
     if each is None:
         return "nothing limits its answer: neither the request nor what is known of the model"
     return each * choices + predicted
+
+
+def reserve_of(hold: Nano, cost: Nano | None, at_least: Nano | None) -> Nano:
+    """What stays charged beyond a cost that nobody is sure of: the rest of what was held."""
+    known = cost if cost is not None else at_least or 0
+    return max(0, hold - known)

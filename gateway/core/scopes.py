@@ -7,6 +7,7 @@ dimension of a scope is not in it: what hangs on a client's label binds only cal
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from gateway.core.accounts import short
 from gateway.core.calls import CallFacts
 from gateway.core.errors import Fault, Kind
 from gateway.core.value import value
@@ -118,7 +119,7 @@ def subject_of(scope: Scope, seen: Seen) -> str | None:
             return None
         if fixed == ANY:
             counted.append(f"{dimension}={_quoted(has)}")
-    return ",".join(counted) if counted else EVERYTHING
+    return short(",".join(counted)) if counted else EVERYTHING
 
 
 def _quoted(has: str) -> str:

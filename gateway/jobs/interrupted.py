@@ -5,7 +5,9 @@ Pure: the openings are the whole truth that is left. What was generated is unkno
 
 from collections.abc import Sequence
 
+from gateway.core.accounts import Account, places_of
 from gateway.core.calls import Attempt, AttemptOpened, CallRecord, End
+from gateway.core.holds import reserve_of
 from gateway.core.money import usd
 from gateway.core.pricing import Price, price_usage
 from gateway.core.usage import Basis, Usage
@@ -18,11 +20,12 @@ ERROR = "interrupted: the gateway stopped before this call had ended"
 
 def interrupted_call(openings: Sequence[AttemptOpened]) -> CallRecord:
     """The record of a call from the opening frames of its attempts, at least one."""
-    attempts = tuple(_attempt(opened) for opened in sorted(openings, key=lambda opened: opened.index))
-    return CallRecord(openings[0].call, End.INTERRUPTED, None, ERROR, attempts)
+    accounts = tuple(dict.fromkeys(account for opened in openings for account in (*opened.held_in, *opened.seen_by)))
+    attempts = tuple(_attempt(opened, accounts) for opened in sorted(openings, key=lambda opened: opened.index))
+    return CallRecord(openings[0].call, End.INTERRUPTED, None, ERROR, attempts, accounts=accounts)
 
 
-def _attempt(opened: AttemptOpened) -> Attempt:
+def _attempt(opened: AttemptOpened, accounts: Sequence[Account]) -> Attempt:
     usage = Usage(input=opened.estimated_input)
     priced = price_usage(opened.index, usage, _price(opened))
     return Attempt(
@@ -40,6 +43,10 @@ def _attempt(opened: AttemptOpened) -> Attempt:
         unpriced_because=priced.because,
         price_book=opened.price_book,
         charges=priced.charges,
+        hold_nano=opened.hold_nano,
+        reserve_nano=reserve_of(opened.hold_nano, priced.cost_nano, priced.at_least_nano),
+        held_in=places_of(opened.held_in, accounts),
+        seen_by=places_of(opened.seen_by, accounts),
     )
 
 

@@ -8,17 +8,16 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeAlias
 
-from gateway.core.budgets import Account, Bound
+from gateway.core.accounts import Account
+from gateway.core.budgets import Bound
 from gateway.core.errors import Fault
-from gateway.core.escrow import Purse, Slice
+from gateway.core.escrow import Lack, Obstacle, Purse, Slice, Standing
 from gateway.core.money import Nano
-from gateway.core.value import value
 from gateway.jobs.scheduler import wait
 from gateway.ports import Clock
-from gateway.storage.accounts import Accounts, Granted, Standing, Want
+from gateway.storage.accounts import Accounts, Granted, Want
 
 logger = logging.getLogger(__name__)
 
@@ -38,27 +37,6 @@ _IDLE = (4, 240)
 """Ticks without a hold after which a lease ends: where others may need the money, and where there is plenty."""
 _PLENTY = 8
 """There is plenty where so many times what a process likes to have is left for others."""
-
-
-class Obstacle(StrEnum):
-    """Why a hold does not fit."""
-
-    SPENT = "spent"
-    """Money already spent: waiting does not help."""
-    HELD = "held"
-    """Money that others hold, and may give back."""
-
-
-@value(frozen=True)
-class Lack:
-    """The first budget in which a hold does not fit."""
-
-    bound: Bound
-    obstacle: Obstacle
-    standing: Standing
-    """As SQL has it."""
-    left: Nano
-    """What could be held, if those who hold something gave all of it back: the limit less what is spent."""
 
 
 _Need: TypeAlias = tuple[Nano, Nano]

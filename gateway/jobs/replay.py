@@ -108,7 +108,7 @@ class Replay:
         """Its ended calls are in the ledger: now those that never ended."""
         openings = await asyncio.to_thread(journal.reader.interrupted)
         interrupted = [interrupted_call(of_one_call) for of_one_call in openings]
-        new = await self._ledger.append(journal.id, interrupted, mark)
+        new = await self._ledger.append(journal.id, interrupted, mark, last=True)
         self._counts.shipped += len(new)
         for record in new:
             for observer in self._observers:

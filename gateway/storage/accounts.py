@@ -8,31 +8,17 @@ known here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gateway.core.budgets import Account
+from gateway.core.accounts import Account
+from gateway.core.escrow import Charged, Standing
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.tables import budget_accounts, budget_leases
-
-
-@value(frozen=True)
-class Standing:
-    """How an account stands in SQL; nano-dollars."""
-
-    spent: Nano = 0
-    reserve: Nano = 0
-    leased: Nano = 0
-    """To all processes together, their open holds among it."""
-
-    def left(self, limit: Nano) -> Nano:
-        """What is neither spent nor leased; negative if a limit was lowered below that."""
-        return limit - self.spent - self.reserve - self.leased
 
 
 @value(frozen=True)
@@ -58,18 +44,6 @@ class Granted:
     standing: Standing
     generation: int
     """Of the lease as it is now; 0: there is none."""
-
-
-@dataclass(slots=True)
-class Charged:
-    """What some calls add to an account; nano-dollars."""
-
-    spent: Nano = 0
-    reserve: Nano = 0
-
-    @property
-    def total(self) -> Nano:
-        return self.spent + self.reserve
 
 
 @value(frozen=True)
@@ -202,8 +176,8 @@ async def charge(session: WriteSession, owner: str, charges: Mapping[Account, Ch
     for account in sorted(charges, key=_key):
         charged = charges[account]
         await session.run(_added(account, charged.spent, charged.reserve, 0))
-        # A provider may have billed more than was held, and a soft budget leases nothing.
-        await _unlease(session, owner, account, charged.total)
+        if charged.held:  # by no more than is leased: a provider may have billed more
+            await _unlease(session, owner, account, charged.total)
 
 
 async def release(session: WriteSession, owner: str) -> None:

@@ -19,6 +19,7 @@ from zlib import crc32
 
 import orjson
 
+from gateway.core.accounts import ACCOUNT_MAX, MOST, Account
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts, CallRecord, Charge, End, Timings
 from gateway.core.usage import Basis, Usage
 
@@ -32,9 +33,9 @@ CLOSING = b"c"
 
 FRAME_MAX = 64 * 1024
 """Bytes; no frame is longer."""
-OPENING_MAX = 4 * 1024
+OPENING_MAX = 4 * 1024 + MOST * ACCOUNT_MAX
 """Bytes; no opening frame is longer."""
-MAX_ATTEMPTS = 15
+MAX_ATTEMPTS = 11
 """Of one call: its closing frame fits `FRAME_MAX`."""
 
 _HEADER = struct.Struct(">4sBcII")
@@ -49,9 +50,9 @@ _Values: TypeAlias = tuple[object, ...]
 _Clipped = TypeVar("_Clipped", CallFacts, AttemptOpened, Attempt, CallRecord)
 
 
-def closing_room(attempts: int) -> int:
-    """Bytes that the closing frame of a call with so many attempts may take, at most."""
-    return _OF_CALL + _OF_ATTEMPT * attempts
+def closing_room(attempts: int, accounts: int = 0) -> int:
+    """Bytes that the closing frame of a call with so many attempts and accounts may take, at most."""
+    return _OF_CALL + _OF_ATTEMPT * attempts + ACCOUNT_MAX * accounts
 
 
 class Frame(NamedTuple):
@@ -68,8 +69,10 @@ class Unreadable(ValueError):
     """The checksum of a frame holds, yet this release cannot make sense of it."""
 
 
+_OPENED = len(fields(AttemptOpened)) - len(("call", "held_in", "seen_by"))
 _NAMES = [field.name for field in fields(Attempt)]
 _AT_END, _AT_USAGE, _AT_BASIS, _AT_CHARGES = (_NAMES.index(n) for n in ("end", "usage", "usage_basis", "charges"))
+_AT_HELD_IN, _AT_SEEN_BY = (_NAMES.index(n) for n in ("held_in", "seen_by"))
 
 
 # --- bytes from values ----------------------------------------------------------------------------------------------
@@ -120,6 +123,8 @@ def _opening_frame(opened: AttemptOpened) -> bytes:
         opened.estimated_input,
         opened.input_usd_per_million,
         opened.hold_nano,
+        tuple(map(_account, opened.held_in)),
+        tuple(map(_account, opened.seen_by)),
     )
     return _frame(OPENING, values)
 
@@ -136,6 +141,9 @@ def _closing_frame(record: CallRecord) -> bytes:
         _timings(record.timings),
         record.cache,
         record.ended_us,
+        tuple(map(_account, record.accounts)),
+        record.limit_lowered_to,
+        record.downgraded_from,
     )
     return _frame(CLOSING, values)
 
@@ -192,7 +200,15 @@ def _attempt(attempt: Attempt) -> _Values:
         attempt.upstream_request_id,
         tuple(map(_charge, attempt.charges)),
         attempt.price_conditions,
+        attempt.hold_nano,
+        attempt.reserve_nano,
+        attempt.held_in,
+        attempt.seen_by,
     )
+
+
+def _account(account: Account) -> _Values:
+    return (account.budget, account.subject, account.window_start_us)
 
 
 def _charge(charge: Charge) -> _Values:
@@ -223,7 +239,7 @@ def _within(frame: bytes, room: int) -> bytes:
 def _clipped_record(record: CallRecord, limit: int) -> CallRecord:
     attempts = tuple(_clipped_attempt(attempt, limit) for attempt in record.attempts)
     facts = _clipped_facts(record.facts, limit)
-    return _clipped(replace(record, facts=facts, attempts=attempts), limit, "error", "cache")
+    return _clipped(replace(record, facts=facts, attempts=attempts), limit, "error", "cache", "downgraded_from")
 
 
 def _clipped_facts(facts: CallFacts, limit: int) -> CallFacts:
@@ -282,7 +298,8 @@ def decode_opening(payload: bytes) -> AttemptOpened:
     """Raises `Unreadable`."""
     try:
         call, *rest = _load(payload)
-        return AttemptOpened(CallFacts(*call), *rest)
+        plain, accounts = rest[:_OPENED], rest[_OPENED:]
+        return AttemptOpened(CallFacts(*call), *plain, *(_accounts_of(each) for each in accounts))
     except (ValueError, TypeError) as error:
         raise Unreadable(f"not an opening frame: {error}") from error
 
@@ -292,6 +309,8 @@ def decode_closing(payload: bytes) -> CallRecord:
     try:
         facts, end, status, error, rows, timings, *rest = _load(payload)
         attempts = tuple(_attempt_of(row) for row in rows)
+        if len(rest) > 2:
+            rest[2] = _accounts_of(rest[2])
         return CallRecord(CallFacts(*facts), _ENDS[end], status, error, attempts, Timings(*timings), *rest)
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise Unreadable(f"not a closing frame: {error}") from error
@@ -318,4 +337,11 @@ def _attempt_of(row: list[Any]) -> Attempt:
     row[_AT_USAGE] = Usage(*row[_AT_USAGE])
     row[_AT_BASIS] = _BASES[row[_AT_BASIS]]
     row[_AT_CHARGES] = tuple(Charge(*charge) for charge in row[_AT_CHARGES])
+    if len(row) > _AT_HELD_IN:
+        row[_AT_HELD_IN] = tuple(row[_AT_HELD_IN])
+        row[_AT_SEEN_BY] = tuple(row[_AT_SEEN_BY])
     return Attempt(*row)
+
+
+def _accounts_of(rows: list[Any]) -> tuple[Account, ...]:
+    return tuple([Account(*row) for row in rows])

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.core.accounts import Account
 from gateway.core.calls import AttemptOpened, CallRecord
 from gateway.core.errors import Fault, Kind
 from gateway.storage.frames import MAX_ATTEMPTS, closing_room, encode_and_keep, encode_opening
@@ -56,11 +57,13 @@ class JournalStats:
 class _OpenCall:
     """What the journal owes one call."""
 
-    __slots__ = ("closing", "openings", "owed")
+    __slots__ = ("accounts", "closing", "openings", "owed")
 
     def __init__(self, owed: int) -> None:
         self.owed = owed
         """Bytes set aside for its closing frame."""
+        self.accounts: set[Account] = set()
+        """Of the budgets that its attempts count for."""
         self.openings: list[bytes] = []
         """Its opening frames, written again at the head of every segment that it lives to see."""
         self.closing: bytes | None = None
@@ -207,7 +210,8 @@ class JournalWriter:
             raise Fault(Kind.UNAVAILABLE, f"a call makes {MAX_ATTEMPTS} attempts at most")
         frame = encode_opening(opened)
         size = len(frame)
-        more = max(0, closing_room(len(call.openings) + 1) - call.owed)
+        call.accounts.update(opened.held_in, opened.seen_by)
+        more = max(0, closing_room(len(call.openings) + 1, len(call.accounts)) - call.owed)
         self._chain.promise(more + size, carried=size)
         try:
             self._append(frame)
@@ -228,7 +232,7 @@ class JournalWriter:
         if call is None:
             self.reserve(call_id)
             call = self._calls[call_id]
-        if (more := closing_room(len(record.attempts)) - call.owed) > 0:
+        if (more := closing_room(len(record.attempts), len(record.accounts)) - call.owed) > 0:
             with suppress(Fault):  # attempts that never opened: without room for them, texts are clipped
                 self._chain.promise(more)
                 call.owed += more

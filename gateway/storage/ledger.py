@@ -4,14 +4,18 @@ Append-only: no row of a call is ever changed here. Knows of a journal its id an
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import sleep
+from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Text, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from gateway.core.accounts import Account
 from gateway.core.calls import CallRecord
 from gateway.core.errors import Fault, Kind
+from gateway.core.escrow import Charged, charges_of
+from gateway.storage.accounts import charge, release
 from gateway.storage.address import DialectName
 from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.clock import wall_clock_us
@@ -45,10 +49,22 @@ _ROLLUPS = BulkInsert(rollups_hourly, ROLLUP_COLUMNS, unique=KEY_COLUMNS)
 _add_up = adder(CALL_COLUMNS)
 
 
+Charging: TypeAlias = Callable[[str, Mapping[Account, Charged]], None]
+"""(journal id, what its calls have added to the accounts of budgets)."""
+
+
 class Ledger:
     """Appends batches of ended calls; each batch is one transaction together with the journal's mark."""
 
-    def __init__(self, db: Database, dead_letters: DeadLetters, now_us: Callable[[], int] = wall_clock_us) -> None:
+    def __init__(
+        self,
+        db: Database,
+        dead_letters: DeadLetters,
+        now_us: Callable[[], int] = wall_clock_us,
+        charged: Charging = lambda _journal_id, _charges: None,
+    ) -> None:
+        """`charged` is told after each commit what it has added to the accounts of budgets."""
+        self._charged = charged
         self._db = db
         self._dead_letters = dead_letters
         self._now_us = now_us
@@ -65,11 +81,15 @@ class Ledger:
             row = await session.first(statement)
         return Mark() if row is None else Mark(row.segment, row.offset)
 
-    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> Sequence[CallRecord]:
-        """Take over calls and move the journal's mark, in one transaction; the calls that were new.
+    async def append(
+        self, journal_id: str, records: Sequence[CallRecord], mark: Mark, *, last: bool = False
+    ) -> Sequence[CallRecord]:
+        """Take over calls, charge their budgets and move the journal's mark, in one transaction; the calls that were
+        new.
 
         A call whose id the ledger has already is passed over. A call that SQL refuses goes to the dead letters, once,
-        and holds nobody up. Raises `Fault` (unavailable) if the database fails; then nothing has happened.
+        and holds nobody up; its budgets are charged all the same. `last`: nothing of this journal is still held.
+        Raises `Fault` (unavailable) if the database fails; then nothing has happened.
         """
         fresh = list({record.facts.id: record for record in records}.values())
         refused: list[tuple[CallRecord, str]] = []
@@ -78,15 +98,24 @@ class Ledger:
                 fresh = await _not_yet_known(session, fresh)
                 if not await _added(session, fresh):
                     refused = await _add_most(session, fresh)
+            charges = charges_of(fresh)
+            if charges:
+                await charge(session, journal_id, charges)
+            if last:
+                await release(session, journal_id)
             await _move(session, journal_id, mark)
             if refused:
                 await self._bury(refused)
+        if charges:
+            self._charged(journal_id, charges)
         without_row = {record.facts.id for record, _ in refused}
         return [record for record in fresh if record.facts.id not in without_row]
 
     async def forget(self, journal_ids: Sequence[str]) -> None:
-        """Drop the marks of journals that are gone. Raises `Fault` (unavailable)."""
+        """Drop the marks of journals that are gone, and what their processes leased. Raises `Fault` (unavailable)."""
         async with self._db.write() as session:
+            for journal_id in journal_ids:
+                await release(session, journal_id)
             await session.run(delete(journal_marks).where(journal_marks.c.journal.in_(journal_ids)))
 
     async def _bury(self, refused: Sequence[tuple[CallRecord, str]]) -> None:

@@ -15,8 +15,8 @@ from gateway.storage.bulk import Values
 from gateway.storage.tables import DIMENSIONS, calls
 
 CALL_COLUMNS = tuple(column.name for column in calls.c if column.name != "seq")
-# Avoided, reserve, held: no cache and no hold of this version makes them anything else.
-_NO_SUCH_MONEY = (0, 0, 0)
+_AVOIDED = 0
+"""No cache of this version makes it anything else."""
 
 _INDEX_ENTRY = 2600
 """Bytes that the key of a rollup may have in an index of PostgreSQL, which takes 2,704, less its other parts."""
@@ -88,7 +88,9 @@ def _call_row(record: CallRecord, spent: Attempt | CallRecord, usage: Values) ->
         spent.usage_basis._value_,
         cost,
         (spent.cost_at_least_nano or 0) if cost is None else None,
-        *_NO_SUCH_MONEY,
+        _AVOIDED,
+        spent.reserve_nano,
+        spent.hold_nano if isinstance(spent, Attempt) else spent.held_nano,
         last and last.price_book,
         timings.overhead_ms,
         timings.connect_ms,
@@ -99,6 +101,8 @@ def _call_row(record: CallRecord, spent: Attempt | CallRecord, usage: Values) ->
         timings.itl_p95_ms,
         timings.itl_max_ms,
         timings.output_tokens_per_second,
+        record.limit_lowered_to,
+        record.downgraded_from,
     )
 
 

@@ -43,6 +43,8 @@ class StoredCall:
     held_nano: Nano
     price_book: str | None
     timings: Timings
+    limit_lowered_to: int | None = None
+    downgraded_from: str | None = None
     attempts: tuple[Attempt, ...] = ()
     """With their charges, as they were priced first; read only for a call alone (`Reports.call`)."""
     corrections: tuple[Correction, ...] = ()
@@ -78,8 +80,8 @@ class StoredCall:
             "held_usd": usd_text(self.held_nano),
             "price_book": self.price_book,
             # Only a budget lowers or downgrades, and this version has none.
-            "limit_lowered_to": None,
-            "downgraded_from": None,
+            "limit_lowered_to": self.limit_lowered_to,
+            "downgraded_from": self.downgraded_from,
             "timings": {name: getattr(self.timings, name) for name in TIMINGS},
         }
         if alone:
@@ -174,6 +176,8 @@ def stored_call(row: Row[Any], tried: tuple[Attempt, ...] = (), made: tuple[Corr
         held_nano=row.held_nano,
         price_book=row.price_book,
         timings=Timings(*_timings(row)),
+        limit_lowered_to=row.limit_lowered_to,
+        downgraded_from=row.downgraded_from,
         attempts=tried,
         corrections=made,
     )

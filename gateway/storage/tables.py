@@ -3,7 +3,18 @@
 Only `storage` and `migrations` know them. No foreign key leads to `keys`: a row outlives the key it was made with.
 """
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
 
 from gateway.storage.columns import measured, number, serial, sketch, usage_buckets, words
 
@@ -69,6 +80,8 @@ calls = Table(
     number("held_nano", nullable=False),
     words("price_book"),
     *(measured(name) for name in TIMINGS),
+    number("limit_lowered_to"),
+    words("downgraded_from"),
 )
 Index(None, calls.c.started_us)
 Index(None, calls.c.session, sqlite_where=calls.c.session.is_not(None), postgresql_where=calls.c.session.is_not(None))
@@ -248,6 +261,7 @@ budget_leases = Table(
     number("granted_nano", nullable=False),
     number("generation", nullable=False),
     number("expires_us", nullable=False),
+    Column("held_nano", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("owner", "budget", "subject", "window_start_us"),
     sqlite_with_rowid=False,
 )

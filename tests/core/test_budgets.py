@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.budgets import Account, Budget, Budgets, Raise
+from gateway.core.accounts import Account
+from gateway.core.budgets import Budget, Budgets, Raise
 from gateway.core.calls import CallFacts
 from gateway.core.scopes import Scope, scope_of, seen_of, subject_of
 from gateway.core.windows import Window

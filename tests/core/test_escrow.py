@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.budgets import Account
+from gateway.core.accounts import Account
 from gateway.core.escrow import Purse, Slice
 
 DAY = Account("day", "everything", 0)

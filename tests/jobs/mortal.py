@@ -49,8 +49,10 @@ class MortalLedger(Ledger):
         self._coming = list(STEPS[1:3])
         """A replay of few calls commits twice: those that ended, then those that did not."""
 
-    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> Sequence[CallRecord]:
-        new = await super().append(journal_id, records, mark)
+    async def append(
+        self, journal_id: str, records: Sequence[CallRecord], mark: Mark, *, last: bool = False
+    ) -> Sequence[CallRecord]:
+        new = await super().append(journal_id, records, mark, last=last)
         if self._coming.pop(0) == self._last:
             die()
         return new

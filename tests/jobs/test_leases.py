@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.budgets import Account, Bound, Budget
+from gateway.core.accounts import Account
+from gateway.core.budgets import Bound, Budget
 from gateway.core.errors import Fault, Kind
+from gateway.core.escrow import Charged, Obstacle, Standing
 from gateway.core.windows import LIFETIME, Window
-from gateway.jobs.leases import LIFE, MARGIN, TICK, Leases, Obstacle
-from gateway.storage.accounts import Accounts, Charged, Standing, charge, release, standing_of
+from gateway.jobs.leases import LIFE, MARGIN, TICK, Leases
+from gateway.storage.accounts import Accounts, charge, release, standing_of
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database
 from tests.databases import new_database, opened

@@ -35,10 +35,12 @@ class PatientLedger(Ledger):
         """How many calls each batch had that came to be taken."""
         self.let_through = asyncio.Semaphore(0)
 
-    async def append(self, journal_id: str, records: Sequence[CallRecord], mark: Mark) -> Sequence[CallRecord]:
+    async def append(
+        self, journal_id: str, records: Sequence[CallRecord], mark: Mark, *, last: bool = False
+    ) -> Sequence[CallRecord]:
         self.asked.append(len(records))
         await self.let_through.acquire()
-        return await super().append(journal_id, records, mark)
+        return await super().append(journal_id, records, mark, last=last)
 
 
 def ended(number: int, at_us: int) -> CallRecord:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from gateway.core.accounts import MOST, SUBJECT_MAX, Account, short
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts, CallRecord, Charge, End, Timings
 from gateway.core.usage import BUCKETS, Basis, Usage
 
@@ -79,7 +80,17 @@ def with_texts(record: CallRecord, text: str) -> CallRecord:
         )
         for attempt in record.attempts
     )
-    return replace(record, facts=facts, attempts=attempts, error=text)
+    return replace(record, facts=facts, attempts=attempts, error=text, downgraded_from=text)
+
+
+def with_accounts(record: CallRecord) -> CallRecord:
+    """The same call, counted in as many accounts as a call can be, with the longest of names."""
+    worst = '"' * SUBJECT_MAX
+    accounts = tuple(Account(f"{number:064}", short(worst), 2**62) for number in range(MOST))
+    attempts = tuple(
+        replace(attempt, hold_nano=2**62, reserve_nano=2**62, held_in=tuple(range(MOST))) for attempt in record.attempts
+    )
+    return replace(record, accounts=accounts, attempts=attempts, limit_lowered_to=2**62)
 
 
 # Every code point, lone surrogates too, and integers that no column holds: JSON of others may contain them.
@@ -87,6 +98,7 @@ texts = st.text(st.characters(codec=None), max_size=20)
 integers = st.integers(-(2**70), 2**70)
 milliseconds = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
+accounts = st.lists(st.builds(Account, budget=texts, subject=texts, window_start_us=integers), max_size=3).map(tuple)
 facts = st.builds(
     CallFacts,
     id=st.uuids().map(str),
@@ -112,6 +124,8 @@ openings = st.builds(
     estimated_input=integers,
     input_usd_per_million=st.none() | texts,
     hold_nano=integers,
+    held_in=accounts,
+    seen_by=accounts,
 )
 usages = st.builds(Usage, **{bucket: st.none() | integers for bucket in BUCKETS})
 charges = st.builds(
@@ -138,6 +152,10 @@ attempts = st.builds(
     price_book=st.none() | texts,
     upstream_request_id=st.none() | texts,
     charges=st.lists(charges, max_size=2).map(tuple),
+    hold_nano=integers,
+    reserve_nano=integers,
+    held_in=st.lists(st.integers(0, 2), max_size=3).map(tuple),
+    seen_by=st.lists(st.integers(0, 2), max_size=3).map(tuple),
 )
 records = st.builds(
     CallRecord,
@@ -149,4 +167,7 @@ records = st.builds(
     timings=st.builds(Timings, **dict.fromkeys(Timings.__dataclass_fields__, milliseconds)),
     cache=texts,
     ended_us=integers,
+    accounts=accounts,
+    limit_lowered_to=st.none() | integers,
+    downgraded_from=st.none() | texts,
 )

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.core.budgets import Account
-from gateway.core.escrow import Purse
-from gateway.storage.accounts import Accounts, Charged, Granted, Lease, Standing, Want, charge, release, standing_of
+from gateway.core.accounts import Account
+from gateway.core.escrow import Charged, Purse, Standing
+from gateway.storage.accounts import Accounts, Granted, Lease, Want, charge, release, standing_of
 from gateway.storage.engine import Database
 from tests.databases import new_database
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.accounts import MOST, Account
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts, CallRecord, Charge, End, Timings
 from gateway.core.usage import Basis, Usage
 from gateway.storage import frames
@@ -28,7 +29,7 @@ from gateway.storage.frames import (
     frames_in,
 )
 from tests.storage import samples
-from tests.storage.samples import a_record, an_opening, with_texts
+from tests.storage.samples import a_record, an_opening, with_accounts, with_texts
 
 # Written by the first release. Every later one that replays version 1 must read them as below.
 OPENING_V1 = (
@@ -85,14 +86,16 @@ def test_frames_of_version_1_are_read() -> None:
 
 def test_the_order_of_fields_is_the_format() -> None:
     """Whoever changes one of these lists other than at its end, with a default, needs another frame version."""
-    order = {of.__name__: " ".join(field.name for field in fields(of)) for of in (CallFacts, AttemptOpened, Attempt)}
+    kinds = (CallFacts, AttemptOpened, Attempt, Account)
+    order = {of.__name__: " ".join(field.name for field in fields(of)) for of in kinds}
     assert order == {
         "CallFacts": "id started_us path key_id key team labels session end_user model stream",
         "AttemptOpened": "call index target provider started_us price_book estimated_input input_usd_per_million "
-        "hold_nano",
+        "hold_nano held_in seen_by",
         "Attempt": "index target provider end started_us status error duration_ms usage usage_basis tokenizer "
         "raw_usage cost_nano cost_at_least_nano provider_cost_nano unpriced_because price_book upstream_request_id "
-        "charges price_conditions",
+        "charges price_conditions hold_nano reserve_nano held_in seen_by",
+        "Account": "budget subject window_start_us",
     }
     rest = [" ".join(field.name for field in fields(of)) for of in (Usage, Charge, Timings, CallRecord)]
     assert rest == [
@@ -101,7 +104,7 @@ def test_the_order_of_fields_is_the_format() -> None:
         "attempt bucket quantity usd_per_million amount_nano",
         "overhead_ms connect_ms ttft_ms first_reasoning_ms duration_ms itl_p50_ms itl_p95_ms itl_max_ms "
         "output_tokens_per_second",
-        "facts end status error attempts timings cache ended_us",
+        "facts end status error attempts timings cache ended_us accounts limit_lowered_to downgraded_from",
     ]
 
 
@@ -129,6 +132,22 @@ def test_an_opening_frame_is_bounded(text: str) -> None:
     assert len(frame) <= OPENING_MAX
     (found,) = frames_in(frame)
     assert decode_opening(found.payload).call.id == opened.call.id
+
+
+@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
+def test_accounts_are_kept_whole_whatever_others_wrote(attempts: int) -> None:
+    """What a budget is charged must never be clipped."""
+    record = with_accounts(with_texts(a_record(attempts=attempts), "\x00" * 20_000))
+    room = closing_room(attempts, MOST)
+    assert room <= FRAME_MAX
+    (found,) = frames_in(encode_closing(record, room))
+    read = decode_closing(found.payload)
+    assert read.accounts == record.accounts
+    assert [(a.held_in, a.reserve_nano) for a in read.attempts] == [(tuple(range(MOST)), 2**62)] * attempts
+    opened = replace(an_opening(), call=record.facts, held_in=record.accounts[:20], seen_by=record.accounts[20:])
+    (found,) = frames_in(encode_opening(opened))
+    assert decode_opening(found.payload).held_in == record.accounts[:20]
+    assert decode_opening(found.payload).seen_by == record.accounts[20:]
 
 
 def test_a_usage_object_too_long_to_keep_says_so() -> None:

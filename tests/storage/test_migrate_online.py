@@ -31,11 +31,17 @@ REVISION: Any = SimpleNamespace(**run_path(str(MIGRATIONS / "versions" / "202611
 PARTS = [*(part.name for part in parts_of(REVISION, "postgresql")), "the rest, in a moment"]
 
 
+def make_old(url: str) -> None:
+    make_empty(url)
+    with operator(url) as sql:  # so that the ledger of this release can write there as that one did
+        sql.run("ALTER TABLE calls ADD limit_lowered_to bigint, ADD downgraded_from text")
+
+
 @contextmanager
 def old_ledger(server: PostgresServer) -> Iterator[str]:
     """The URL of a database of the revision before there were partitions."""
     url = server.new_database()
-    make_empty(url)
+    make_old(url)
     yield url
     server.drop(url)
 
@@ -130,7 +136,7 @@ def test_a_ledger_that_was_empty_when_it_began_is_converted_with_its_first_call(
 async def test_a_ledger_in_a_schema_of_its_own_is_converted_there(before: str, pg: Operator) -> None:
     pg.run("CREATE SCHEMA books")
     url = f"{before}?options=-csearch_path%3Dbooks"
-    make_empty(url)
+    make_old(url)
     records = await filled(url)
     stop_before(url, PARTS[2])
     assert (begun(url), begun(before)) == (True, False)

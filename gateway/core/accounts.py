@@ -1,0 +1,42 @@
+"""Accounts: where money is counted, and the text under which a subject is counted there.
+
+A call's frames carry its accounts whole, so their texts are short whatever a client sends.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from gateway.core.value import value
+
+MOST = 24
+"""Accounts of one call, over all of its attempts."""
+SUBJECT_MAX = 160
+"""Bytes of a subject, in UTF-8."""
+ACCOUNT_MAX = 512
+"""Bytes of an account as JSON: names of 64 characters, every character of a subject escaped."""
+
+
+@value(frozen=True)
+class Account:
+    """A budget, one of its subjects, one of its windows."""
+
+    budget: str
+    subject: str
+    window_start_us: int
+
+
+def places_of(some: Iterable[Account], accounts: Sequence[Account]) -> tuple[int, ...]:
+    """Where these are among the accounts of a call."""
+    return tuple([accounts.index(account) for account in some])
+
+
+def short(subject: str) -> str:
+    """A subject of `SUBJECT_MAX` bytes at most, without control characters: of a longer one its begin and a digest."""
+    if len(subject) * 4 <= SUBJECT_MAX and subject.isprintable():
+        return subject
+    whole = "".join(one if one.isprintable() else f"%{ord(one):02X}" for one in subject)
+    told = whole.encode()
+    if len(told) <= SUBJECT_MAX:
+        return whole
+    digest = blake2b(told, digest_size=12).hexdigest()
+    return f"{told[: SUBJECT_MAX - 25].decode(errors='ignore')}~{digest}"
