@@ -3,6 +3,8 @@
 Revision: 20261127_1400
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,7 +23,7 @@ def upgrade() -> None:
     _add("budget_leases", sa.Column("held_nano", sa.BigInteger(), nullable=False, server_default="0"))
 
 
-def _add(table: str, column: sa.Column) -> None:
+def _add(table: str, column: sa.Column[Any]) -> None:
     """A column that is there already stays as it is."""
     present = {one["name"] for one in sa.inspect(op.get_bind()).get_columns(table)}
     if column.name not in present:
