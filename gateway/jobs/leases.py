@@ -6,14 +6,14 @@ no longer than it is told. What a hold is for, and what it costs, is not known h
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gateway.core.accounts import Account
-from gateway.core.budgets import Bound
+from gateway.core.budgets import Bound, Mode
 from gateway.core.errors import Fault
-from gateway.core.escrow import Lack, Obstacle, Purse, Slice, Standing
+from gateway.core.escrow import Charged, Lack, Obstacle, Purse, Slice, Standing
 from gateway.core.money import Nano
 from gateway.jobs.scheduler import wait
 from gateway.ports import Clock
@@ -80,14 +80,16 @@ class Leases:
 
     # --- for calls --------------------------------------------------------------------------------------------------
 
+    def take(self, accounts: Sequence[Account], amount: Nano) -> bool:
+        """Set an amount aside in all of these accounts, or in none, of what is leased; whether it fits."""
+        return self.purse.take(accounts, amount, self._clock.monotonic())
+
     async def hold(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Set an amount aside in all of these budgets, or in none; null when it is. Raises `Fault` (unavailable)."""
         accounts = [bound.account for bound in bounds]
-        now = self._clock.monotonic()
-        if not self.purse.short(accounts, amount, now):
-            self.purse.hold(accounts, amount)
+        if self.take(accounts, amount):
             return None
-        deadline = now + self._patience
+        deadline = self._clock.monotonic() + self._patience
         while True:
             lack = await self._ask(bounds, amount)
             if lack is None:
@@ -99,14 +101,40 @@ class Leases:
             self._freed.clear()
             await wait(self._freed, min(left, _POLL))
 
-    def settle(self, accounts: Iterable[Account], amount: Nano, charged: Nano) -> None:
+    def settle(self, accounts: Sequence[Account], amount: Nano, charged: Nano) -> None:
         """End a hold; whoever waits for money looks again."""
         self.purse.settle(accounts, amount, charged)
         self._freed.set()
 
-    def shipped(self, charges: Mapping[Account, Nano]) -> None:
+    def shipped(self, charges: Mapping[Account, Charged]) -> None:
         """The rows of these charges are in SQL."""
-        self.purse.shipped(charges)
+        for account, charged in charges.items():
+            standing = self._standings.get(account)
+            if standing is not None:
+                less = min(charged.total, self.purse.of(account).granted) if charged.held else 0
+                spent, reserve = standing.spent + charged.spent, standing.reserve + charged.reserve
+                self._standings[account] = Standing(spent, reserve, standing.leased - less)
+        self.purse.shipped({account: charged.total for account, charged in charges.items() if charged.held})
+
+    def remaining(self, bounds: Sequence[Bound]) -> Nano | None:
+        """What is left in the tightest of these that are hard; null without any.
+
+        Exact as to what this process has done, and as to others when SQL was last asked.
+        """
+        now_us = self._clock.now_us()
+        least: Nano | None = None
+        for bound in bounds:
+            if bound.budget.mode is Mode.HARD:
+                left = self._left(bound, now_us)
+                least = left if least is None else min(least, left)
+        return least
+
+    def _left(self, bound: Bound, now_us: int) -> Nano:
+        here = self.purse.of(bound.account)
+        standing = self._standings.get(bound.account, Standing())
+        others = max(0, standing.leased - here.granted)
+        taken = standing.spent + standing.reserve + others + here.settled + here.held
+        return max(0, bound.budget.limit_at(now_us) - taken)
 
     async def _ask(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Have SQL lease what is missing; what is still missing then, if anything is."""

@@ -64,7 +64,7 @@ async def ticks(leases: Leases, clock: FakeClock, number: int) -> None:
 async def shipped(db: Database, leases: Leases, owner: str, spent: int) -> None:
     async with db.write() as session:
         await charge(session, owner, {ALL: Charged(spent)})
-    leases.shipped({ALL: spent})
+    leases.shipped({ALL: Charged(spent)})
 
 
 @pytest.mark.anyio
