@@ -6,9 +6,9 @@ no longer than it is told. What a hold is for, and what it costs, is not known h
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.core.accounts import Account
 from gateway.core.budgets import Bound, Mode
@@ -31,6 +31,8 @@ RENEWED = 10.0
 """Seconds between signs of life."""
 MARGIN = 2.0
 """Seconds before its end in which nothing is opened from a lease any more."""
+TOLD = 0.75
+"""Seconds between words to others about what is held here: less than one, for it takes a tick to come to it."""
 _POLL = 0.05
 """Seconds between questions whether others have given something back."""
 _IDLE = (4, 240)
@@ -77,6 +79,8 @@ class Leases:
         self._ending: set[Account] = set()
         self._freed = asyncio.Event()
         self._renew_at = 0.0
+        self._told: dict[Account, Nano] = {}
+        self._tell_at = 0.0
 
     # --- for calls --------------------------------------------------------------------------------------------------
 
@@ -211,13 +215,13 @@ class Leases:
     async def run(self, stopping: asyncio.Event) -> None:
         """Look after the slices until told to stop, then give back what is free. A database that fails is a state."""
         while not stopping.is_set():
-            await self._tolerated()
+            await self._tolerated(self.tick())
             await wait(stopping, TICK)
-        await self._tolerated()
+        await self._tolerated(self._give_all_back())
 
-    async def _tolerated(self) -> None:
+    async def _tolerated(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self.tick()
+            await work
         except Fault as fault:
             logger.debug("slices stay as they are: %s", fault.message)
 
@@ -244,6 +248,7 @@ class Leases:
         if self._clock.monotonic() >= self._renew_at:
             async with self._one_at_a_time:
                 await self._renew()
+        await self._tell_held()
 
     def _observe(self, account: Account, one: Slice) -> _Pace:
         pace = self._pace(account)
@@ -268,6 +273,22 @@ class Leases:
             self.purse.give_back(account, given[account])
         if given:
             await self._accounts.give_back(given)
+
+    async def _give_all_back(self) -> None:
+        """What is held and settled still goes with the rows of its calls, or with the journal."""
+        async with self._one_at_a_time:
+            await self._give_back({account: one.free for account, one in self.purse if one.free > 0})
+
+    async def _tell_held(self) -> None:
+        """Let everybody see what is held here, once a second while it changes (contract §5)."""
+        now = self._clock.monotonic()
+        if now < self._tell_at:
+            return
+        held = {account: one.held for account, one in self.purse if one.generation}
+        changed = {account: nano for account, nano in held.items() if self._told.get(account, 0) != nano}
+        if changed:
+            await self._accounts.tell_held(changed)
+        self._told, self._tell_at = held, now + TOLD
 
     async def _end(self, accounts: Sequence[Account]) -> None:
         """Nobody here spends from these any more: whatever is leased goes back."""
