@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
+from gateway.app.budgets import budget_places, declared_budgets
 from gateway.app.configured import (
     Configured,
     aliases_of,
@@ -24,7 +25,8 @@ from gateway.app.configured import (
 from gateway.app.health import Condition
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
-from gateway.control.dependencies import Services
+from gateway.control.budget_terms import Models
+from gateway.control.dependencies import BudgetDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.keys import digest
@@ -48,6 +50,8 @@ from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
+from gateway.storage.budget_standings import BudgetStandings
+from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
@@ -69,6 +73,8 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[
 
 KEY_REFRESH = 1.0
 """Seconds between looks for changed keys: a revocation is in force within two."""
+BUDGET_REFRESH = 1.0
+"""Seconds between looks for changed budgets."""
 PRICE_REFRESH = 1.0
 """Seconds between looks for changed prices."""
 MONTHS_REFRESH = 3600.0
@@ -129,6 +135,8 @@ class Gateway:
         )
         self.key_repository = KeyRepository(self.database, now_us)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
+        self.budget_repository = BudgetRepository(self.database, now_us)
+        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings))
         self.metrics = Metrics(
             __version__,
             self._is_known,
@@ -169,6 +177,7 @@ class Gateway:
         """
         await self.database.connect()
         await self.keys.refresh()
+        await self.budgets.refresh()
         await self.price_store.refresh()
         await self.journal.start()
         await self.scheduler.start()
@@ -199,6 +208,7 @@ class Gateway:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
         jobs.every("keys", KEY_REFRESH, self.keys.refresh)
+        jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
         if self.team is not None:
@@ -252,6 +262,14 @@ class Gateway:
             ring=self.keys,
             prices=price_desk(
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
+            ),
+            budgets=BudgetDesk(
+                repository=self.budget_repository,
+                store=self.budgets,
+                standings=BudgetStandings(self.database, self.clock.now_us),
+                models=Models(tuple(self.aliases), tuple(self.providers)),
+                declared=declared_budgets(self.settings),
+                places=budget_places(self.settings),
             ),
             reports=Reports(self.database),
             health=self.condition.health,

@@ -39,10 +39,16 @@ def shape_of(budget: Budget) -> str:
     return f"{budget.window} {budget.zone} {budget.scope.as_text()}"
 
 
+async def shapes_of(session: ReadSession, names: Sequence[str]) -> dict[str, str]:
+    """The shapes that budgets of these names have counted in since they began; those that have not begun have none."""
+    starts = budget_starts.c
+    rows = await session.all(select(starts.budget, starts.shape).where(starts.budget.in_(names)))
+    return {row.budget: row.shape for row in rows}
+
+
 async def begun(session: ReadSession, budget: Budget) -> bool:
     """Whether a budget of this name and shape counts already."""
-    statement = select(budget_starts.c.shape).where(budget_starts.c.budget == budget.name)
-    return bool(await session.scalar(statement) == shape_of(budget))
+    return (await shapes_of(session, [budget.name])).get(budget.name) == shape_of(budget)
 
 
 async def seed(session: WriteSession, budget: Budget, window_start_us: int, now_us: int) -> None:

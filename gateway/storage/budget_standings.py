@@ -5,6 +5,7 @@ what remains to the one that has the least.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from gateway.core.budgets import Budget
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.core.windows import Span, span_of
+from gateway.storage.budget_seeds import shape_of, shapes_of
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database
 from gateway.storage.tables import budget_accounts, budget_leases
@@ -44,7 +46,8 @@ class BudgetStanding:
     span: Span
     limit: Nano
     """With what it is raised by."""
-    figures: Figures
+    figures: Figures | None
+    """Null: it has not begun to count. One of the settings file begins when a gateway starts with it."""
     subjects: int
     """How many have an account in this window."""
 
@@ -58,7 +61,7 @@ class SubjectStanding:
 
 
 class BudgetStandings:
-    """Asks once for many budgets."""
+    """Asks once for many budgets, however many these are."""
 
     def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us) -> None:
         self._db = db
@@ -71,9 +74,14 @@ class BudgetStandings:
         now_us = self._now_us()
         spans = {budget.name: _span(budget, now_us) for budget in budgets}
         async with self._db.read() as session:
+            shapes = await shapes_of(session, list(spans))
             rows = await session.all(_summed(_wanted(budgets, spans, now_us)))
         found = {row.budget: row for row in rows}
-        return [_standing(budget, spans[budget.name], now_us, found.get(budget.name)) for budget in budgets]
+        standings = [_standing(budget, spans[budget.name], now_us, found.get(budget.name)) for budget in budgets]
+        return [
+            one if shapes.get(one.budget.name) == shape_of(one.budget) else replace(one, figures=None, subjects=0)
+            for one in standings
+        ]
 
     async def subjects(self, budget: Budget, limit: int = 50) -> list[SubjectStanding]:
         """Those that a budget counts apart, the dearest first. Raises `Fault` (unavailable)."""

@@ -16,7 +16,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.core.scopes import Scope
 from gateway.core.windows import Window, span_of
 from gateway.storage.audit import AuditEntry, record_change
-from gateway.storage.budget_seeds import begun, clear, forget, seed
+from gateway.storage.budget_seeds import begun, clear, forget, seed, shape_of, shapes_of
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.pages import Page, newest_first
@@ -94,9 +94,10 @@ class BudgetRepository:
         another window, zone or scope, begins with what the calls of its window have cost. Those that are in force no
         more are forgotten. Raises `Fault` (unavailable)."""
         declared = {budget.name: budget for budget in file_budgets}
-        in_force = {**{budget.name: budget for budget in await self.all()}, **declared}.values()
+        in_force = {**{budget.name: budget for budget in await self.all()}, **declared}
         async with self._db.read() as session:
-            waiting = [budget for budget in in_force if not await begun(session, budget)]
+            shapes = await shapes_of(session, list(in_force))
+            waiting = [budget for name, budget in in_force.items() if shapes.get(name) != shape_of(budget)]
             gone = await session.first(_gone(declared))
         if not waiting and gone is None:
             return
