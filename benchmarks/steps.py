@@ -28,7 +28,7 @@ from gateway.proxy.authenticate import Authenticate, KeyPolicy
 from gateway.proxy.call import Arrival, OpenAttempt, Ticket
 from gateway.proxy.endpoints import DataPlane
 from gateway.proxy.forward import Forward
-from gateway.proxy.hold import Hold
+from gateway.proxy.hold import Hold, Terms
 from gateway.proxy.ids import new_id
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
@@ -79,10 +79,10 @@ class _TimedHold(Hold):
 
     spent = 0
 
-    def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
+    async def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
         begun = perf_counter_ns()
         try:
-            return super().attempt(ticket, target)
+            return await super().attempt(ticket, target)
         finally:
             self.spent += perf_counter_ns() - begun
 
@@ -94,11 +94,19 @@ class _Bench:
         server = gateway.settings.server
         self.clock = gateway.clock
         self.authenticate = Authenticate(gateway.keys, KeyPolicy(True, bound_to_loopback=True))
-        self.hold = _TimedHold(gateway.journal, gateway.prices, gateway.clock)
         self.admit = Admit(gateway.clock, server.max_body)
         self.route = Route(gateway.providers, gateway.aliases, gateway.prices, gateway.directory, refuse_unpriced=False)
+        self.hold = _TimedHold(
+            gateway.journal,
+            gateway.prices,
+            gateway.clock,
+            gateway.leases,
+            lambda: gateway.budgets.budgets,
+            self.route,
+            Terms(),
+        )
         self.forward = Forward(_StandIn(), self.hold, gateway.settle, Retries())
-        self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers)
+        self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers, gateway.leases)
         pipeline = Pipeline(
             self.authenticate, self.admit, self.route, self.hold, self.forward, self.relay, gateway.settle, _raise
         )

@@ -6,8 +6,12 @@ Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monot
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from gateway.core.accounts import Account
+from gateway.core.budgets import Bound
 from gateway.core.calls import AttemptOpened, CallRecord
+from gateway.core.escrow import Lack
 from gateway.core.keys import Caller, Secret
+from gateway.core.money import Nano
 from gateway.core.routing import Retries, Target
 from gateway.core.value import value
 
@@ -76,6 +80,22 @@ class Journal(Protocol):
 
     async def synced(self) -> None:
         """Return when what was written is as durable as `journal_sync` promises."""
+
+
+class Escrow(Protocol):
+    """What this process may spend of budgets (promises §2)."""
+
+    def take(self, accounts: Sequence[Account], amount: Nano) -> bool:
+        """Set an amount aside in all of these accounts at once, or in none; whether it fits what is at hand."""
+
+    async def hold(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
+        """The same with asking for more, and waiting; null when it is set aside. Raises `Fault` (unavailable)."""
+
+    def settle(self, accounts: Sequence[Account], amount: Nano, charged: Nano) -> None:
+        """End a hold."""
+
+    def remaining(self, bounds: Sequence[Bound]) -> Nano | None:
+        """What is left in the tightest of these that are hard, as far as is known; null without any."""
 
 
 class KeyRing(Protocol):

@@ -29,8 +29,11 @@ from gateway.control.budget_terms import Models
 from gateway.control.dependencies import BudgetDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
+from gateway.core.accounts import Account
+from gateway.core.escrow import Charged
 from gateway.core.keys import digest
 from gateway.core.routing import Retries, Target
+from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
@@ -44,12 +47,13 @@ from gateway.proxy.admit import Admit
 from gateway.proxy.authenticate import Authenticate, KeyPolicy, is_loopback
 from gateway.proxy.endpoints import DataPlane
 from gateway.proxy.forward import Forward
-from gateway.proxy.hold import Hold
+from gateway.proxy.hold import Hold, Terms
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
+from gateway.storage.accounts import Accounts
 from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.clock import wall_clock_us
@@ -73,10 +77,10 @@ Asgi = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[
 
 KEY_REFRESH = 1.0
 """Seconds between looks for changed keys: a revocation is in force within two."""
-BUDGET_REFRESH = 1.0
-"""Seconds between looks for changed budgets."""
 PRICE_REFRESH = 1.0
 """Seconds between looks for changed prices."""
+BUDGET_REFRESH = 1.0
+"""Seconds between looks for changed budgets."""
 MONTHS_REFRESH = 3600.0
 """Seconds between looks whether the ledger has its next months."""
 
@@ -145,7 +149,9 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us)
+        accounts = Accounts(self.database, self.journal.id)
+        self.leases = Leases(accounts, self.clock, patience=settings.holds.wait)
+        ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = Condition(
             lag=self.ledger_job.stats,
@@ -166,7 +172,7 @@ class Gateway:
         self.scheduler = self._jobs()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
-        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed)
+        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases)
         self._data = self._data_plane()
         self._control = control_app(self._services())
 
@@ -177,8 +183,8 @@ class Gateway:
         """
         await self.database.connect()
         await self.keys.refresh()
-        await self.budgets.refresh()
         await self.price_store.refresh()
+        await self.budgets.refresh()
         await self.journal.start()
         await self.scheduler.start()
 
@@ -208,8 +214,9 @@ class Gateway:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
         jobs.every("keys", KEY_REFRESH, self.keys.refresh)
-        jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
+        jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
+        jobs.add("leases", self.leases.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
         if self.team is not None:
             jobs.every("team", SHOW_EVERY, self._show_now_and_then)
@@ -238,14 +245,16 @@ class Gateway:
         )
         required = None if server.keys is None else server.keys == "required"
         authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins))
-        hold = Hold(self.journal, self.prices, self.clock)
+        retries = retries_of(self.settings)
+        terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
+        hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
         pipeline = Pipeline(
             authenticate=authenticate,
             admit=Admit(self.clock, server.max_body),
             route=route,
             hold=hold,
-            forward=Forward(self.upstreams, hold, self.settle, retries_of(self.settings)),
-            relay=Relay(self.settle, self.clock, server.buffer_answers),
+            forward=Forward(self.upstreams, hold, self.settle, retries),
+            relay=Relay(self.settle, self.clock, server.buffer_answers, self.leases),
             settle=self.settle,
             crashed=_crashed,
         )
@@ -279,6 +288,11 @@ class Gateway:
         )
 
     # how we are
+
+    def _charged(self, journal_id: str, charges: Mapping[Account, Charged]) -> None:
+        """The ledger has charged budgets; what others held is not in this process's slices."""
+        if journal_id == self.journal.id:
+            self.leases.shipped(charges)
 
     def _everybody(self) -> list[Told]:
         """What all workers have counted, this one now."""

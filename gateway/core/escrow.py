@@ -5,7 +5,7 @@ more than the limit: with any number of processes, no hold opened from a slice c
 for the database here, and nothing here knows of one; whoever leases and gives back does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -147,6 +147,19 @@ class Purse:
             one = self._slices[account]
             one.held -= amount
             one.settled += charged
+
+    def take(self, accounts: Sequence[Account], amount: Nano, now: float) -> bool:
+        """Open a hold in all of these if it fits in each; whether it does. Monotonic seconds."""
+        slices = []
+        for account in accounts:
+            one = self._slices.get(account)
+            if one is None or now >= one.until or one.free < amount:
+                return False
+            slices.append(one)
+        for one in slices:
+            one.held += amount
+            one.opened += amount
+        return True
 
     # --- between the slices and SQL ---------------------------------------------------------------------------------
 

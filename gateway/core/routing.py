@@ -15,6 +15,8 @@ class Quirks:
 
     refuses_stream_options: bool = False
     """`stream_options` is an error there: usage is not asked for on the client's behalf."""
+    limits_completion: bool = False
+    """An answer is limited by `max_completion_tokens`; elsewhere by `max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)

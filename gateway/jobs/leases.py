@@ -6,14 +6,14 @@ no longer than it is told. What a hold is for, and what it costs, is not known h
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.core.accounts import Account
-from gateway.core.budgets import Bound
+from gateway.core.budgets import Bound, Mode
 from gateway.core.errors import Fault
-from gateway.core.escrow import Lack, Obstacle, Purse, Slice, Standing
+from gateway.core.escrow import Charged, Lack, Obstacle, Purse, Slice, Standing
 from gateway.core.money import Nano
 from gateway.jobs.scheduler import wait
 from gateway.ports import Clock
@@ -31,6 +31,8 @@ RENEWED = 10.0
 """Seconds between signs of life."""
 MARGIN = 2.0
 """Seconds before its end in which nothing is opened from a lease any more."""
+TOLD = 0.75
+"""Seconds between words to others about what is held here: less than one, for it takes a tick to come to it."""
 _POLL = 0.05
 """Seconds between questions whether others have given something back."""
 _IDLE = (4, 240)
@@ -77,17 +79,21 @@ class Leases:
         self._ending: set[Account] = set()
         self._freed = asyncio.Event()
         self._renew_at = 0.0
+        self._told: dict[Account, Nano] = {}
+        self._tell_at = 0.0
 
     # --- for calls --------------------------------------------------------------------------------------------------
+
+    def take(self, accounts: Sequence[Account], amount: Nano) -> bool:
+        """Set an amount aside in all of these accounts, or in none, of what is leased; whether it fits."""
+        return self.purse.take(accounts, amount, self._clock.monotonic())
 
     async def hold(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Set an amount aside in all of these budgets, or in none; null when it is. Raises `Fault` (unavailable)."""
         accounts = [bound.account for bound in bounds]
-        now = self._clock.monotonic()
-        if not self.purse.short(accounts, amount, now):
-            self.purse.hold(accounts, amount)
+        if self.take(accounts, amount):
             return None
-        deadline = now + self._patience
+        deadline = self._clock.monotonic() + self._patience
         while True:
             lack = await self._ask(bounds, amount)
             if lack is None:
@@ -99,14 +105,40 @@ class Leases:
             self._freed.clear()
             await wait(self._freed, min(left, _POLL))
 
-    def settle(self, accounts: Iterable[Account], amount: Nano, charged: Nano) -> None:
+    def settle(self, accounts: Sequence[Account], amount: Nano, charged: Nano) -> None:
         """End a hold; whoever waits for money looks again."""
         self.purse.settle(accounts, amount, charged)
         self._freed.set()
 
-    def shipped(self, charges: Mapping[Account, Nano]) -> None:
+    def shipped(self, charges: Mapping[Account, Charged]) -> None:
         """The rows of these charges are in SQL."""
-        self.purse.shipped(charges)
+        for account, charged in charges.items():
+            standing = self._standings.get(account)
+            if standing is not None:
+                less = min(charged.total, self.purse.of(account).granted) if charged.held else 0
+                spent, reserve = standing.spent + charged.spent, standing.reserve + charged.reserve
+                self._standings[account] = Standing(spent, reserve, standing.leased - less)
+        self.purse.shipped({account: charged.total for account, charged in charges.items() if charged.held})
+
+    def remaining(self, bounds: Sequence[Bound]) -> Nano | None:
+        """What is left in the tightest of these that are hard; null without any.
+
+        Exact as to what this process has done, and as to others when SQL was last asked.
+        """
+        now_us = self._clock.now_us()
+        least: Nano | None = None
+        for bound in bounds:
+            if bound.budget.mode is Mode.HARD:
+                left = self._left(bound, now_us)
+                least = left if least is None else min(least, left)
+        return least
+
+    def _left(self, bound: Bound, now_us: int) -> Nano:
+        here = self.purse.of(bound.account)
+        standing = self._standings.get(bound.account, Standing())
+        others = max(0, standing.leased - here.granted)
+        taken = standing.spent + standing.reserve + others + here.settled + here.held
+        return max(0, bound.budget.limit_at(now_us) - taken)
 
     async def _ask(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Have SQL lease what is missing; what is still missing then, if anything is."""
@@ -183,13 +215,13 @@ class Leases:
     async def run(self, stopping: asyncio.Event) -> None:
         """Look after the slices until told to stop, then give back what is free. A database that fails is a state."""
         while not stopping.is_set():
-            await self._tolerated()
+            await self._tolerated(self.tick())
             await wait(stopping, TICK)
-        await self._tolerated()
+        await self._tolerated(self._give_all_back())
 
-    async def _tolerated(self) -> None:
+    async def _tolerated(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self.tick()
+            await work
         except Fault as fault:
             logger.debug("slices stay as they are: %s", fault.message)
 
@@ -216,6 +248,7 @@ class Leases:
         if self._clock.monotonic() >= self._renew_at:
             async with self._one_at_a_time:
                 await self._renew()
+        await self._tell_held()
 
     def _observe(self, account: Account, one: Slice) -> _Pace:
         pace = self._pace(account)
@@ -240,6 +273,22 @@ class Leases:
             self.purse.give_back(account, given[account])
         if given:
             await self._accounts.give_back(given)
+
+    async def _give_all_back(self) -> None:
+        """What is held and settled still goes with the rows of its calls, or with the journal."""
+        async with self._one_at_a_time:
+            await self._give_back({account: one.free for account, one in self.purse if one.free > 0})
+
+    async def _tell_held(self) -> None:
+        """Let everybody see what is held here, once a second while it changes (contract §5)."""
+        now = self._clock.monotonic()
+        if now < self._tell_at:
+            return
+        held = {account: one.held for account, one in self.purse if one.generation}
+        changed = {account: nano for account, nano in held.items() if self._told.get(account, 0) != nano}
+        if changed:
+            await self._accounts.tell_held(changed)
+        self._told, self._tell_at = held, now + TOLD
 
     async def _end(self, accounts: Sequence[Account]) -> None:
         """Nobody here spends from these any more: whatever is leased goes back."""

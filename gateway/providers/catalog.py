@@ -6,7 +6,7 @@ Facts about the outside world and nothing else; what an operator configured is n
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import SplitResult, urlsplit
 
@@ -64,6 +64,7 @@ _ALL = (
     KindFacts(
         "openai",
         "https://api.openai.com/v1",
+        quirks=Quirks(limits_completion=True),
         price_providers=("openai", "text-completion-openai"),
         home_hosts=("api.openai.com", "eu.api.openai.com", "us.api.openai.com"),
         regional_hosts=(("eu.api.openai.com", "eu"), ("us.api.openai.com", "us")),
@@ -77,6 +78,7 @@ _ALL = (
         # By name of deployment, which is the model's unless the operator called it otherwise.
         ("azure", "azure_text"),
         (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+        quirks=Quirks(limits_completion=True),
         key_variable="AZURE_OPENAI_API_KEY",
         base_url_variable="AZURE_OPENAI_ENDPOINT",
     ),
@@ -143,7 +145,10 @@ def provider_of(name: str, facts: KindFacts, stated_base_url: str | None) -> Pro
     if facts.name == "simulated":
         return Provider(name, facts.name, False, facts.quirks)
     base_url = base_url_of(facts, stated_base_url)
-    return Provider(name, facts.name, is_home(facts, base_url), facts.quirks, region_of(facts, base_url))
+    at_home = is_home(facts, base_url)
+    # Elsewhere stands another server that speaks the same dialect, in older words.
+    quirks = facts.quirks if at_home else replace(facts.quirks, limits_completion=False)
+    return Provider(name, facts.name, at_home, quirks, region_of(facts, base_url))
 
 
 def canonical_base(url: str, facts: KindFacts | None = None) -> str:

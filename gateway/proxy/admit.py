@@ -3,9 +3,11 @@
 import asyncio
 import zlib
 from collections.abc import Mapping
+from decimal import Decimal
 
 from gateway.core.calls import CallFacts
 from gateway.core.errors import Fault, Kind, not_in_this_version
+from gateway.core.money import Nano, to_nano, usd
 from gateway.core.routing import HOP_HEADER
 from gateway.ports import Clock
 from gateway.proxy.call import Admitted, Arrival, Call, Ticket
@@ -14,8 +16,8 @@ from gateway.wire.openai import MAX_LABEL, MAX_LABELS, Asked, read_request
 _LATER = {
     "x-tollkeeper-cache": "cache controls",
     "x-tollkeeper-cache-ttl": "cache controls",
-    "x-tollkeeper-max-cost-usd": "caps per call",
 }
+_HIGHEST_CAP = Decimal(1_000_000_000)
 _INLINE_INFLATE = 256 * 1024
 """Compressed bytes beyond which decompression leaves the event loop."""
 
@@ -49,7 +51,8 @@ class Admit:
         ticket.web_search = asked.web_search
         self._refuse(admitted, headers, asked)
         comment = asked.stream and headers.get("x-tollkeeper-stream-cost", "").lower() == "on"
-        return Call(arrival, admitted.caller, admitted.client_key, asked, body, ticket.received, comment)
+        cap = _cap(headers["x-tollkeeper-max-cost-usd"]) if "x-tollkeeper-max-cost-usd" in headers else None
+        return Call(arrival, admitted.caller, admitted.client_key, asked, body, ticket.received, comment, cap)
 
     @staticmethod
     def _refuse(admitted: Admitted, headers: Mapping[str, str], asked: Asked) -> None:
@@ -58,6 +61,17 @@ class Admit:
                 raise not_in_this_version(f"{what} ({name})")
         if not admitted.caller.may_use(asked.model):
             raise Fault(Kind.MODEL_NOT_ALLOWED, f"the key may not use the model {asked.model!r}", param="model")
+
+
+def _cap(text: str) -> Nano:
+    """The most that a call may cost, as its client says it. Raises `Fault` (invalid)."""
+    try:
+        amount = usd(text.strip())
+    except Fault as fault:
+        raise Fault(Kind.INVALID, f"x-tollkeeper-max-cost-usd: {fault.message}", hint="write it like 0.05") from None
+    if amount < 0:
+        raise Fault(Kind.INVALID, "x-tollkeeper-max-cost-usd is negative", hint="write it like 0.05")
+    return to_nano(min(amount, _HIGHEST_CAP))
 
 
 def _known(facts: CallFacts, asked: Asked, labels: Mapping[str, str], session: str | None) -> CallFacts:

@@ -3,16 +3,20 @@
 Frozen, except the ticket: a handle with exactly one end, owned by one step at a time.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway.core.accounts import Account
+from gateway.core.budgets import Bound
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts
 from gateway.core.keys import Caller, Secret
+from gateway.core.money import Nano
 from gateway.core.pricing import Price
 from gateway.core.routing import Target
 from gateway.core.value import value
 from gateway.ports import Headers, UpstreamAnswer
 from gateway.wire.openai import Asked, Endpoint
+from gateway.wire.openai_reach import Reach
 
 _PATHS = {endpoint: f"/v1/{endpoint}" for endpoint in Endpoint}
 
@@ -63,6 +67,20 @@ class Call:
     """Monotonic seconds when its last byte was here."""
     cost_comment: bool
     """`x-tollkeeper-stream-cost: on`."""
+    max_cost_nano: Nano | None = None
+    """`x-tollkeeper-max-cost-usd`."""
+
+
+@value(frozen=True)
+class Held:
+    """Money set aside for one attempt; it ends in exactly one settlement."""
+
+    accounts: tuple[Account, ...]
+    """Of the hard budgets that bind it."""
+    nano: Nano
+    """From each of them."""
+    output: int | None
+    """Tokens that all answers of the attempt can have together; null: nobody can tell."""
 
 
 @value(frozen=True)
@@ -74,6 +92,8 @@ class OpenAttempt:
     price: Price | None
     begun: float
     """Monotonic seconds when the upstream was asked."""
+    held: Held | None = None
+    """Null: no hard budget binds it."""
 
 
 @dataclass(slots=True)
@@ -91,6 +111,20 @@ class Ticket:
     """Kept for an estimate of the prompt, should nobody state its tokens."""
     web_search: bool = False
     settled: bool = False
+    reach: Reach | None = None
+    """What the request can use; null where nobody has to know."""
+    bounds: Sequence[Bound] = ()
+    """The budgets that bind its attempt …"""
+    bound_at: Target | None = None
+    """… at this target."""
+    held: Held | None = None
+    """Set aside for an attempt that has not begun."""
+    accounts: list[Account] = field(default_factory=list)
+    """Of all budgets that count its attempts."""
+    lowered: int | None = None
+    """The limit of an answer, where a budget left less than what was asked for."""
+    downgraded_from: str | None = None
+    max_cost_nano: Nano | None = None
 
 
 @value(frozen=True)

@@ -15,7 +15,7 @@ from gateway.proxy.headers import upstream_fields, value_of
 from gateway.proxy.hold import Hold
 from gateway.proxy.refusals import error_of
 from gateway.proxy.settle import Outcome, Settle
-from gateway.wire.openai import Endpoint, error_text, upstream_body
+from gateway.wire.openai import Endpoint, Lowered, error_text, upstream_body
 
 MAX_ERROR_BODY = 1024 * 1024
 # Another target may do better. What is wrong with the request itself (400, 413, 422 …) is the same everywhere.
@@ -49,6 +49,12 @@ class Forward:
         targets = plan.targets[: self._retries.attempts]
         last: Refused | UpstreamFault | None = None
         for target in targets:
+            try:
+                await self._hold.attempt(ticket, target)
+            except Fault:
+                if last is None:
+                    raise
+                break  # no money for another one: the last failure is the answer
             answered = await self._try(call, target, fields, ticket)
             if isinstance(answered, Answered):
                 return answered
@@ -71,9 +77,9 @@ class Forward:
         asked, endpoint = call.asked, call.arrival.endpoint
         asks = asked.stream and not target.provider.quirks.refuses_stream_options
         asks = asks and endpoint is not Endpoint.EMBEDDINGS
-        body = upstream_body(call.body, asked, target.model, asks)
+        lowered = None if ticket.lowered is None else Lowered(ticket.lowered, _limit_field(target, endpoint))
+        body = upstream_body(call.body, asked, target.model, asks, lowered)
         request = UpstreamRequest(target, endpoint, fields, body, asked.stream, call.client_key)
-        self._hold.attempt(ticket, target)
         answer: UpstreamAnswer | None = None
         try:
             answer = await self._upstream.ask(request, self._retries)
@@ -116,6 +122,12 @@ class Forward:
         certain = not isinstance(fault, UpstreamFault) or not fault.uncertain
         outcome = Outcome(End.FAILED, None, error_of(fault), generated_nothing=certain)
         await self._settle.attempt(ticket, outcome)
+
+
+def _limit_field(target: Target, endpoint: Endpoint) -> str:
+    """What limits an answer where the request says nothing: OpenAI's reasoning models take no other field."""
+    new = endpoint is Endpoint.CHAT and target.provider.quirks.limits_completion
+    return "max_completion_tokens" if new else "max_tokens"
 
 
 async def _read_error(answer: UpstreamAnswer) -> bytes:

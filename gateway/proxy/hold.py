@@ -1,27 +1,65 @@
-"""The ticket and the opening frames: nothing goes upstream before the journal knows of it (promises §1).
+"""The ticket, the money set aside for it, and the opening frames (promises §1, §2).
 
-The only place that writes opening frames. Their amount is 0 until budgets exist.
+Nothing goes upstream before the journal knows of it, and nothing under a hard budget before all that it can cost is
+held in every budget that binds it. The only place that writes opening frames.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
+from gateway.core.accounts import MOST, Account
+from gateway.core.budgets import Bound, Budgets, Exhausted, Mode
 from gateway.core.calls import AttemptOpened, CallFacts
+from gateway.core.errors import Fault, Kind
+from gateway.core.escrow import Lack, Obstacle
+from gateway.core.money import Nano
 from gateway.core.pricing import Price, PriceBook, per_million_text
-from gateway.core.routing import Target
-from gateway.ports import Clock, Journal
-from gateway.proxy.call import Admitted, Arrival, OpenAttempt, Ticket
+from gateway.core.routing import Plan, Target
+from gateway.core.value import value
+from gateway.ports import Clock, Escrow, Journal
+from gateway.proxy.call import Admitted, Arrival, Call, Held, OpenAttempt, Ticket
+from gateway.proxy.quote import Quote, Quotes
+from gateway.proxy.shortage import over_cap, refusal_of_lack, unbounded
+from gateway.wire.openai import Endpoint
+from gateway.wire.openai_reach import Reach, reach_of
 
 BYTES_PER_TOKEN = 4
 """The rule of thumb for a prompt whose answer we may not live to see."""
 
 
+@value(frozen=True)
+class Terms:
+    """How far a hold goes."""
+
+    attempts: int = 3
+    """Targets that one call may be tried at."""
+    min_output_tokens: int = 128
+    """A limit is never lowered below this, nor below what was asked for."""
+
+
 class Hold:
     """Step four, and again before each further attempt."""
 
-    def __init__(self, journal: Journal, prices: PriceBook, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        prices: PriceBook,
+        clock: Clock,
+        escrow: Escrow,
+        budgets: Callable[[], Budgets],
+        route: Callable[[str], Awaitable[Plan]],
+        terms: Terms,
+    ) -> None:
+        """`budgets`: those in force now; `route`: where another model leads, for budgets that downgrade."""
         self._journal = journal
         self._prices = prices
         self._clock = clock
+        self._escrow = escrow
+        self._budgets = budgets
+        self._route = route
+        self._terms = terms
+        self._quotes = Quotes(prices)
         self._looked_up: dict[str, tuple[Price | None, str | None]] = {}
         prices.watch(self._looked_up.clear)
 
@@ -34,8 +72,38 @@ class Hold:
         )
         return Ticket(facts, arrival.begun, arrival.begun)
 
-    def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
-        """Writes the opening frame; the ticket now owes this attempt's end too. Raises `Fault` (unavailable)."""
+    async def __call__(self, call: Call, plan: Plan, ticket: Ticket) -> Plan:
+        """The plan, as far as it can be paid; what its first attempt can cost is set aside.
+
+        Raises `Fault`: budget spent, held by others, price unknown, over the call's own cap, unavailable.
+        """
+        budgets = self._budgets()
+        if not budgets.all and call.max_cost_nano is None:
+            return plan
+        ticket.reach = reach = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
+        ticket.max_cost_nano = call.max_cost_nano
+        while True:
+            held = await self._set_aside(budgets, reach, plan, ticket)
+            if isinstance(held, Plan):
+                return held
+            cheaper = held.lack.bound.budget.downgrade_to
+            if not _downgrades(held.lack) or cheaper is None or ticket.downgraded_from is not None:
+                raise held.fault
+            # Its budgets are those of the model that answers: one of the model that was asked for binds it no more.
+            ticket.downgraded_from = ticket.facts.model
+            ticket.facts = replace(ticket.facts, model=cheaper)
+            ticket.lowered = None
+            plan = await self._route(cheaper)
+
+    async def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
+        """Writes the opening frame; the ticket now owes this attempt's end too.
+
+        Raises `Fault`: unavailable, and, for a further attempt, what `__call__` raises.
+        """
+        bounds = self._binding(ticket, target)
+        held = ticket.held
+        if bounds or held is not None or ticket.max_cost_nano is not None:
+            held = await self._held_for(ticket, target, bounds)
         name = target.name
         price, input_rate = self._looked_up.get(name) or self._look_up(name, target)
         opened = AttemptOpened(
@@ -47,13 +115,124 @@ class Hold:
             price.book if price is not None else None,
             len(ticket.body) // BYTES_PER_TOKEN,
             input_rate,
+            held.nano if held is not None else 0,
+            held.accounts if held is not None else (),
+            tuple([bound.account for bound in bounds if bound.budget.mode is Mode.SOFT]),
         )
+        if bounds:
+            _count_for(ticket, (*opened.held_in, *opened.seen_by))
         self._journal.open_attempt(opened)
         begun = self._clock.monotonic()
         if ticket.asked is None:
             ticket.asked = begun
-        ticket.open = OpenAttempt(opened, target, price, begun)
+        ticket.open = OpenAttempt(opened, target, price, begun, held)
+        ticket.held = None
         return ticket.open
+
+    # --- money ------------------------------------------------------------------------------------------------------
+
+    def _binding(self, ticket: Ticket, target: Target) -> Sequence[Bound]:
+        """The budgets that bind an attempt at a target; looked up once for the first one."""
+        if ticket.bound_at is not target:
+            ticket.bounds = self._budgets().binding(ticket.facts, target.name, target.provider.name)
+            ticket.bound_at = target
+        return ticket.bounds
+
+    async def _set_aside(self, budgets: Budgets, reach: Reach, plan: Plan, ticket: Ticket) -> "Plan | _Short":
+        """The plan with its first hold on the ticket, or what is lacking."""
+        hard = _hard(self._binding(ticket, plan.targets[0]))
+        cap = ticket.max_cost_nano
+        if not hard and cap is None:
+            return plan
+        quotes = {target: self._quotes.of(reach, target) for target in plan.targets[: self._terms.attempts]}
+        known = {target: quote for target, quote in quotes.items() if not isinstance(quote, str)}
+        if cap is not None or not all(bound.budget.unpriced_allowed for bound in hard):
+            if not known:
+                raise _not_quoted(hard, str(quotes[plan.targets[0]]))
+            plan = Plan(tuple(known), plan.resolved_by)
+        if not known:
+            ticket.held = Held(tuple([bound.account for bound in hard]), 0, None)
+            return plan
+        dearest = max(known.values(), key=_nano)
+        self._within_cap(ticket, dearest)
+        if not hard:
+            return plan
+        return await self._hold(hard, dearest, reach, ticket) or plan
+
+    async def _hold(self, hard: Sequence[Bound], quote: Quote, reach: Reach, ticket: Ticket) -> "_Short | None":
+        """Set aside what a quote says, or less, with a lower limit, where only money that is spent is in the way."""
+        accounts = tuple([bound.account for bound in hard])
+        amount, limit = quote.nano, None
+        while True:
+            lack = None if self._escrow.take(accounts, amount) else await self._escrow.hold(hard, amount)
+            if lack is None:
+                output = quote.output if limit is None else limit * quote.choices + quote.predicted
+                ticket.held = Held(accounts, amount, output)
+                ticket.lowered = limit if limit is not None else ticket.lowered
+                return None
+            if lack.obstacle is Obstacle.HELD:
+                return self._short(lack, amount)
+            limit = self._affordable(quote, lack.left, reach)
+            if limit is None:
+                return self._short(lack, amount, reach.rigid_because)
+            amount = quote.lowered(limit)  # less than before: what is left was less than that
+
+    def _affordable(self, quote: Quote, left: Nano, reach: Reach) -> int | None:
+        """The highest limit of an answer that costs no more than what is left; null if none may be set."""
+        if quote.each is None or reach.rigid_because is not None:
+            return None
+        low, high = min(quote.each, self._terms.min_output_tokens), quote.each
+        if quote.lowered(low) > left:
+            return None
+        while low < high:
+            middle = (low + high + 1) // 2
+            if quote.lowered(middle) <= left:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    async def _held_for(self, ticket: Ticket, target: Target, bounds: Sequence[Bound]) -> Held | None:
+        """The first hold, if it was made in these budgets; else one of its own."""
+        hard = _hard(bounds)
+        accounts = tuple([bound.account for bound in hard])
+        held = ticket.held
+        if held is not None:
+            if held.accounts == accounts:
+                return held
+            self._escrow.settle(held.accounts, held.nano, 0)
+            ticket.held = None
+        reach = ticket.reach
+        if reach is None or not (hard or ticket.max_cost_nano is not None):
+            return None
+        if not ticket.attempts and not hard:
+            return None  # its cap was looked at with the plan
+        quote = self._quotes.of(reach, target, ticket.lowered)
+        if isinstance(quote, str):
+            if ticket.max_cost_nano is None and all(bound.budget.unpriced_allowed for bound in hard):
+                return Held(accounts, 0, None)
+            raise _not_quoted(hard, quote)
+        self._within_cap(ticket, quote)
+        if not hard:
+            return None
+        short = await self._hold(hard, quote, reach, ticket)
+        if short is not None:
+            raise short.fault
+        return ticket.held
+
+    @staticmethod
+    def _within_cap(ticket: Ticket, quote: Quote) -> None:
+        cap = ticket.max_cost_nano
+        if cap is not None:
+            before = sum((one.cost_nano or one.cost_at_least_nano or 0) + one.reserve_nano for one in ticket.attempts)
+            if before + quote.nano > cap:
+                raise over_cap(before + quote.nano, cap)
+
+    def _short(self, lack: Lack, amount: Nano, because: str | None = None) -> "_Short":
+        limit = lack.bound.budget.limit_at(self._clock.now_us())
+        return _Short(lack, refusal_of_lack(lack, amount, limit, because))
+
+    # --- prices -----------------------------------------------------------------------------------------------------
 
     def _look_up(self, name: str, target: Target) -> tuple[Price | None, str | None]:
         """The target's price, and what a million fresh prompt tokens cost, as text."""
@@ -65,3 +244,45 @@ class Hold:
             self._looked_up.clear()
         found = self._looked_up[name] = (price, None if rate is None else per_million_text(rate))
         return found
+
+
+@value(frozen=True)
+class _Short:
+    """Money that is lacking, and how it is told."""
+
+    lack: Lack
+    fault: Fault
+
+
+def _hard(bounds: Sequence[Bound]) -> list[Bound]:
+    return [bound for bound in bounds if bound.budget.mode is Mode.HARD]
+
+
+def _downgrades(lack: Lack) -> bool:
+    return lack.obstacle is Obstacle.SPENT and lack.bound.budget.exhausted is Exhausted.DOWNGRADE
+
+
+def _nano(quote: Quote) -> Nano:
+    return quote.nano
+
+
+def _not_quoted(hard: Sequence[Bound], why: str) -> Fault:
+    strict = next((bound.budget.name for bound in hard if not bound.budget.unpriced_allowed), None)
+    if strict is not None:
+        return unbounded(strict, why)
+    return Fault(
+        Kind.PRICE_UNKNOWN,
+        f"nobody can tell whether this call stays below its cap: {why}",
+        hint="state a price and a limit (max_tokens), or leave x-tollkeeper-max-cost-usd out",
+        param="model",
+    )
+
+
+def _count_for(ticket: Ticket, accounts: Sequence[Account]) -> None:
+    """The accounts of an attempt are among its call's. Raises `Fault` (unavailable): more than its frames can hold."""
+    for account in accounts:
+        if account not in ticket.accounts:
+            ticket.accounts.append(account)
+    if len(ticket.accounts) > MOST:
+        message = f"{len(ticket.accounts)} budgets count this call, and no more than {MOST} can"
+        raise Fault(Kind.UNAVAILABLE, message, hint="make fewer budgets that overlap")

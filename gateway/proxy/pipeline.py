@@ -54,6 +54,7 @@ class Pipeline:
         try:
             call = await self.admit(admitted, arrival, ticket)
             plan = await self.route(call.asked.model)
+            plan = await self.hold(call, plan, ticket)
             answered = await self.forward(call, plan, ticket)
             return await self.relay(answered, call, ticket)
         except Fault as fault:

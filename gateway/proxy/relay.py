@@ -8,7 +8,7 @@ from gateway.core.calls import CACHE_OFF, CallRecord, End
 from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.money import usd_text
 from gateway.core.value import value
-from gateway.ports import Clock, Headers, UpstreamAnswer
+from gateway.ports import Clock, Escrow, Headers, UpstreamAnswer
 from gateway.proxy.call import Answered, Call, Ticket
 from gateway.proxy.forward import Refused
 from gateway.proxy.headers import client_fields, value_of
@@ -33,8 +33,9 @@ class Reply:
 class Relay:
     """Step six: from here the ticket belongs to the reply."""
 
-    def __init__(self, settle: Settle, clock: Clock, buffer_answers: int) -> None:
+    def __init__(self, settle: Settle, clock: Clock, buffer_answers: int, escrow: Escrow) -> None:
         self._settle = settle
+        self._escrow = escrow
         self._clock = clock
         self._buffer = buffer_answers
 
@@ -44,7 +45,7 @@ class Relay:
         kind = value_of(answered.answer.headers, "content-type") or ""
         if kind.startswith("text/event-stream"):
             upstream = client_fields(answered.answer.headers, _STREAM_NAMES)
-            headers = [*upstream, *_ours(call, answered.target.name, ticket), *_STREAM_FIELDS]
+            headers = [*upstream, *self._ours(call, answered.target.name, ticket), *_STREAM_FIELDS]
             return Reply(
                 answered.answer.status,
                 headers,
@@ -75,7 +76,7 @@ class Relay:
     def _long(self, answered: Answered, parts: list[bytes], call: Call, ticket: Ticket) -> Reply:
         """Too long to be held: on its way at once, without its cost in the headers."""
         answer = answered.answer
-        headers = _head(call, answer.headers, answered.target.name, ticket)
+        headers = self._head(call, answer.headers, answered.target.name, ticket)
         length = value_of(answer.headers, "content-length")
         if length is not None:
             headers.append(("content-length", length))
@@ -94,7 +95,7 @@ class Relay:
         timings = self._settle.whole_timings(ticket, answer.connect_ms)
         record = self._settle.close(ticket, outcome.end, answer.status, outcome.error, timings)
         await self._settle.synced()
-        headers = _head(call, answer.headers, answered.target.name, ticket)
+        headers = self._head(call, answer.headers, answered.target.name, ticket)
         headers += _cost(record)
         return Reply(answer.status, headers, body)
 
@@ -102,7 +103,7 @@ class Relay:
         timings = self._settle.whole_timings(ticket, refused.connect_ms)
         record = self._settle.close(ticket, End.FAILED, refused.status, refused.error, timings)
         await self._settle.synced()
-        headers = _head(call, refused.headers, refused.target.name, ticket)
+        headers = self._head(call, refused.headers, refused.target.name, ticket)
         headers += _cost(record)
         return Reply(refused.status, headers, refused.body)
 
@@ -115,10 +116,36 @@ class Relay:
             record = self._settle.close(ticket, end, status, error_of(fault), self._settle.whole_timings(ticket, None))
             await self._settle.synced()
         body = body_of(fault)
-        headers = [*_ids(call_id), *headers_of(fault), *_JSON_FIELD]
+        headers = [*_ids(call_id), *headers_of(fault), *_JSON_FIELD, *self._held(ticket)]
         if record is not None:
             headers += _cost(record)
         return Reply(status, headers, body)
+
+    def _head(self, call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
+        return client_fields(upstream) + self._ours(call, target, ticket)
+
+    def _ours(self, call: Call, target: str, ticket: Ticket) -> Headers:
+        overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
+        fields = [
+            *_ids(call.arrival.id),
+            ("x-tollkeeper-target", target),
+            _CACHE_FIELD,
+            ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
+        ]
+        return fields + self._held(ticket) if ticket.bounds or ticket.lowered is not None else fields
+
+    def _held(self, ticket: Ticket | None) -> Headers:
+        """What budgets did to the call, and what the tightest of them has left."""
+        fields: Headers = []
+        if ticket is None:
+            return fields
+        if ticket.bounds and (left := usd_text(self._escrow.remaining(ticket.bounds))) is not None:
+            fields.append(("x-tollkeeper-budget-remaining-usd", left))
+        if ticket.lowered is not None:
+            fields.append(("x-tollkeeper-max-tokens", str(ticket.lowered)))
+        if ticket.downgraded_from is not None:
+            fields.append(("x-tollkeeper-downgraded-from", ticket.downgraded_from))
+        return fields
 
 
 _UNREADABLE = Said(None, [], None, None)
@@ -148,20 +175,6 @@ _JSON_FIELD: Headers = [("content-type", "application/json")]
 
 def _ids(call_id: str) -> Headers:
     return [("x-tollkeeper-call-id", call_id), ("x-request-id", call_id)]
-
-
-def _head(call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
-    return client_fields(upstream) + _ours(call, target, ticket)
-
-
-def _ours(call: Call, target: str, ticket: Ticket) -> Headers:
-    overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
-    return [
-        *_ids(call.arrival.id),
-        ("x-tollkeeper-target", target),
-        _CACHE_FIELD,
-        ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
-    ]
 
 
 def _cost(record: CallRecord) -> Headers:

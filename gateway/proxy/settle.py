@@ -8,11 +8,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.core.accounts import places_of
 from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
+from gateway.core.holds import reserve_of
+from gateway.core.money import Nano
 from gateway.core.pricing import PLAIN, PLAIN_TIERS, Conditions, Price, Priced, price_usage
 from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage
 from gateway.core.value import value
-from gateway.ports import Clock, Journal, Observer, Tokenizer
+from gateway.ports import Clock, Escrow, Journal, Observer, Tokenizer
 from gateway.proxy.call import OpenAttempt, Ticket
 from gateway.wire.openai import PER_MESSAGE, asked_tier, message_count, prompt_texts
 from gateway.wire.openai_usage import Stated
@@ -56,8 +59,10 @@ class Settle:
         observers: Sequence[Observer],
         clock: Clock,
         crashed: Callable[[BaseException], None],
+        escrow: Escrow,
     ) -> None:
         self._crashed = crashed
+        self._escrow = escrow
         self._journal = journal
         self._tokenizer = tokenizer
         self._observers = observers
@@ -80,10 +85,32 @@ class Settle:
             measured = _Measured(said.usage, Basis.PROVIDER)  # nearly always
         duration_ms = (ended - opened.begun) * 1000
         try:
-            attempt = self._priced(ticket, opened, outcome, measured, duration_ms)
+            priced, applied = self._priced(ticket, opened, outcome, measured, duration_ms)
         except Exception as error:  # noqa: BLE001  told; its cost stays unknown, and the call has its row
             self._crashed(error)
-            attempt = _attempt(opened, outcome, measured, duration_ms, _NOT_PRICED, None)
+            priced, applied = _NOT_PRICED, None
+        return self._ended(ticket, opened, outcome, measured, duration_ms, priced, applied)
+
+    def _ended(
+        self,
+        ticket: Ticket,
+        opened: OpenAttempt,
+        outcome: Outcome,
+        measured: _Measured,
+        duration_ms: float,
+        priced: Priced,
+        applied: str | None,
+    ) -> Attempt:
+        """The attempt is over: its hold ends, and a hard budget is charged what it can have cost (promises §2)."""
+        held, reserve = opened.held, 0
+        if held is not None:
+            cost = priced.cost_nano
+            sure = outcome.generated_nothing or (measured.basis is Basis.PROVIDER and cost is not None)
+            if not sure:
+                reserve = reserve_of(held.nano, cost, priced.at_least_nano)
+            known = cost if cost is not None else priced.at_least_nano or 0
+            self._escrow.settle(held.accounts, held.nano, known + reserve)
+        attempt = _attempt(ticket, opened, outcome, measured, duration_ms, priced, applied, reserve)
         ticket.attempts.append(attempt)
         ticket.open = None
         return attempt
@@ -93,8 +120,22 @@ class Settle:
         assert not ticket.settled, "a call is closed once"
         assert ticket.open is None, "its attempts end first"
         ticket.settled = True
-        attempts = tuple(ticket.attempts)
-        record = CallRecord(ticket.facts, end, status, error, attempts, timings, CACHE_OFF, self._clock.now_us())
+        if (held := ticket.held) is not None:  # for an attempt that was never made
+            self._escrow.settle(held.accounts, held.nano, 0)
+            ticket.held = None
+        record = CallRecord(
+            ticket.facts,
+            end,
+            status,
+            error,
+            tuple(ticket.attempts),
+            timings,
+            CACHE_OFF,
+            self._clock.now_us(),
+            tuple(ticket.accounts),
+            ticket.lowered,
+            ticket.downgraded_from,
+        )
         self._journal.close_call(record)
         for observer in self._observers:
             try:
@@ -130,8 +171,7 @@ class Settle:
             if (opened := ticket.open) is not None:
                 unknown = _Measured(NOTHING_KNOWN, Basis.NONE)
                 duration_ms = (self._clock.monotonic() - opened.begun) * 1000
-                ticket.attempts.append(_attempt(opened, outcome, unknown, duration_ms, _NOT_PRICED, None))
-                ticket.open = None
+                self._ended(ticket, opened, outcome, unknown, duration_ms, _NOT_PRICED, None)
             timings = self.whole_timings(ticket, None)
             self.close(ticket, outcome.end, outcome.status, outcome.error, timings)
 
@@ -145,6 +185,18 @@ class Settle:
         if ticket.open is not None:
             await self.attempt(ticket, outcome)
         self.close(ticket, outcome.end, outcome.status, outcome.error, self.whole_timings(ticket, connect_ms))
+
+    def passes_hold(self, ticket: Ticket, said: Stated) -> bool:
+        """Whether what the provider states costs more than what is held for it."""
+        opened = ticket.open
+        if opened is None or opened.held is None:
+            return False
+        priced = price_usage(opened.opened.index, said.usage, opened.price, PLAIN)
+        return (priced.cost_nano or priced.at_least_nano or 0) > opened.held.nano
+
+    async def counted(self, text: str, model: str) -> int:
+        """Tokens of a text, by the tokenizer."""
+        return (await self._tokenizer.count([text], model)).tokens[0]
 
     # what was used
 
@@ -174,7 +226,8 @@ class Settle:
 
     def _priced(
         self, ticket: Ticket, opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float
-    ) -> Attempt:
+    ) -> tuple[Priced, str | None]:
+        """What the attempt cost, and the conditions of its price, as text."""
         frame = opened.opened
         conditions = PLAIN
         if outcome.generated_nothing:
@@ -183,12 +236,18 @@ class Settle:
             ended_us = frame.started_us + round(duration_ms * 1000)
             conditions = _conditions(ticket, opened.price, outcome, ended_us)
             priced = price_usage(frame.index, measured.usage, opened.price, conditions)
-        applied = None if conditions is PLAIN else conditions.as_text()
-        return _attempt(opened, outcome, measured, duration_ms, priced, applied)
+        return priced, None if conditions is PLAIN else conditions.as_text()
 
 
 def _attempt(
-    opened: OpenAttempt, outcome: Outcome, measured: _Measured, duration_ms: float, priced: Priced, applied: str | None
+    ticket: Ticket,
+    opened: OpenAttempt,
+    outcome: Outcome,
+    measured: _Measured,
+    duration_ms: float,
+    priced: Priced,
+    applied: str | None,
+    reserve: Nano,
 ) -> Attempt:
     """An ended attempt, of what is known about it; `applied`: the conditions of its price."""
     said, frame = outcome.stated, opened.opened
@@ -213,6 +272,10 @@ def _attempt(
         outcome.upstream_request_id,
         priced.charges,
         applied,
+        frame.hold_nano,
+        reserve,
+        places_of(frame.held_in, ticket.accounts) if frame.held_in else (),
+        places_of(frame.seen_by, ticket.accounts) if frame.seen_by else (),
     )
 
 

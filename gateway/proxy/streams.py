@@ -11,10 +11,11 @@ from array import array
 import orjson
 
 from gateway.core.calls import CallRecord, End, Timings
-from gateway.core.errors import UpstreamFault
+from gateway.core.errors import Fault, Kind, UpstreamFault
 from gateway.core.money import usd_text
 from gateway.ports import Clock
 from gateway.proxy.call import Answered, Call, Ticket
+from gateway.proxy.guard import Guard
 from gateway.proxy.headers import value_of
 from gateway.proxy.refusals import error_of, event_of
 from gateway.proxy.settle import Outcome, Settle
@@ -66,6 +67,8 @@ class StreamRelay(_Relayed):
         self._times = array("d")
         opened = ticket.open
         self._asked = opened.begun if opened is not None else ticket.received
+        held = opened.held if opened is not None else None
+        self._guard = None if held is None or held.output is None else Guard(held.output)
 
     async def next(self) -> bytes:
         """The next bytes for the client, at least one; `b""` at the end, when all is settled."""
@@ -94,20 +97,46 @@ class StreamRelay(_Relayed):
         """Every complete event of this read that the client is to see, in its own bytes."""
         kept: list[bytes] = []
         now = self._now()
+        guard = self._guard
+        if guard is not None and guard.may_pass(len(data), len(self._times)) and await self._too_long(guard):
+            return await self._cut()
         for event in self._splitter.feed(data):
             payload = data_of(event)
             saw = self._meter.observe(payload) if payload is not None else Saw.NOTHING
             if saw:
                 if saw & _TEXT:
                     self._stamp(saw, now)
-                elif saw & Saw.USAGE_ONLY and self._strip:
+                if saw & Saw.USAGE_ONLY and self._strip:
                     continue
-                elif saw & Saw.DONE and not self._ticket.settled:
+                if saw & Saw.USAGE and guard is not None:
+                    guard.look_again()
+                if saw & Saw.DONE and not self._ticket.settled:
                     comment = await self._finish()
                     if comment:
                         kept.append(comment)
             kept.append(event)
         return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    async def _too_long(self, guard: Guard) -> bool:
+        """Whether so much has come that its hold cannot cover it; asked only when it looks like that."""
+        heard = self._meter.heard()
+        if heard.finished or self._ticket.settled:
+            return False  # it has ended by itself: what is left is its usage
+        said = heard.stated
+        if said is not None and (said.usage.generated_tokens or 0) > guard.bound:
+            return self._settle.passes_hold(self._ticket, said)
+        opened = self._ticket.open
+        if opened is None or not guard.looks_long(len(self._times), heard.texts):
+            return False
+        return guard.passed_by(await self._settle.counted("".join(heard.texts), opened.target.model))
+
+    async def _cut(self) -> bytes:
+        """The upstream gives more than it was asked for: it is stopped, and what it gave is billed."""
+        self._over = True
+        self._answered.answer.close()
+        fault = Fault(Kind.BUDGET_SPENT, "the answer is longer than its limit, and a budget holds no more for it")
+        await self._settled(End.CUT_BY_BUDGET, error_of(fault))
+        return event_of(fault)
 
     def _stamp(self, saw: int, now: float) -> None:
         if saw & Saw.CONTENT and self._first_content is None:

@@ -132,6 +132,13 @@ class Accounts:
                     renewed[account] = generation + 1
         return renewed
 
+    async def tell_held(self, held: Mapping[Account, Nano]) -> None:
+        """How much of its slices this owner holds, for others to see. Raises `Fault` (unavailable)."""
+        async with self._db.write() as session:
+            for account in sorted(held, key=_key):
+                mine = _is_leased(self._owner, account)
+                await session.run(update(budget_leases).where(mine).values(held_nano=held[account]))
+
     async def leases(self, before_us: int) -> list[Lease]:
         """Those that have expired before a moment, of whomever: held as uncertain until somebody replays or writes them
         off."""

@@ -5,6 +5,7 @@ The caller has parsed the body and knows that it is an object.
 """
 
 import re
+from collections.abc import Mapping
 
 Edit = tuple[int, int, bytes]
 """From which byte to which of the body something else stands, and what."""
@@ -68,14 +69,14 @@ def replacing(body: bytes, key: str, value: bytes, likely: bytes = b"") -> list[
     return [(start, end, value) for start, end in _spans(body, key)]
 
 
-def inserting(body: bytes, key: str, value: bytes) -> Edit:
-    """The edit by which the field stands in front of all others; the object must not have it yet."""
+def inserting(body: bytes, fields: Mapping[str, bytes]) -> Edit:
+    """The edit by which these fields stand in front of all others; the object must not have any of them yet."""
     opened = _OPEN.match(body)
     if opened is None:
         raise ValueError("not a JSON object")
-    field = b'"' + key.encode() + b'":' + value
+    new = b",".join([b'"' + key.encode() + b'":' + value for key, value in fields.items()])
     empty = body.startswith(b"}", opened.end())
-    return 0, opened.end(), b"{" + field + (b"" if empty else b",")
+    return 0, opened.end(), b"{" + new + (b"" if empty else b",")
 
 
 def _spans(body: bytes, key: str) -> list[tuple[int, int]]:

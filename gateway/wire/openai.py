@@ -109,18 +109,57 @@ def asked_tier(body: bytes) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def upstream_body(body: bytes, asked: Asked, model: str, ask_for_usage: bool) -> json_edit.Pieces:
-    """The client's bytes with the target's model name and, for a stream, the wish for usage; nothing else changes."""
+LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
+"""What limits an answer, in tokens."""
+
+
+@value(frozen=True)
+class Lowered:
+    """A smaller limit than the request has."""
+
+    tokens: int
+    """Of each answer."""
+    field: str
+    """That its target takes, where the request has none."""
+
+
+def upstream_body(
+    body: bytes, asked: Asked, model: str, ask_for_usage: bool, lowered: Lowered | None = None
+) -> json_edit.Pieces:
+    """The client's bytes with the target's model name and, for a stream, the wish for usage; nothing else changes,
+    except a limit that was lowered."""
     edits: list[json_edit.Edit] = []
+    new: dict[str, bytes] = {}
+    if lowered is not None:
+        edits, new = _lowering(body, lowered)
     if model != asked.model:
-        edits = json_edit.replacing(body, "model", orjson.dumps(model), orjson.dumps(asked.model))
+        edits += json_edit.replacing(body, "model", orjson.dumps(model), orjson.dumps(asked.model))
     if ask_for_usage and asked.stream and not asked.wants_usage:
         if asked.stream_options is None:
-            edits.append(json_edit.inserting(body, "stream_options", b'{"include_usage":true}'))
+            new["stream_options"] = b'{"include_usage":true}'
         else:
             wish = orjson.dumps({**asked.stream_options, "include_usage": True})
             edits += json_edit.replacing(body, "stream_options", wish)
+    if new:
+        edits.append(json_edit.inserting(body, new))
     return json_edit.edited(body, edits)
+
+
+_DIGITS = 18
+"""Of a number that fits 64 bits."""
+
+
+def _lowering(body: bytes, lowered: Lowered) -> tuple[list[json_edit.Edit], dict[str, bytes]]:
+    """The field that the client sent is lowered, both if it sent two; a smaller one stays as it is."""
+    wanted = str(lowered.tokens).encode()
+    sent = [edit for name in LIMIT_FIELDS for edit in json_edit.replacing(body, name, wanted)]
+    edits = [edit for edit in sent if not _is_within(body[edit[0] : edit[1]], lowered.tokens)]
+    return edits, {} if sent else {lowered.field: wanted}
+
+
+def _is_within(written: bytes, tokens: int) -> bool:
+    digits = written.strip()
+    return digits.isdigit() and len(digits) <= _DIGITS and int(digits) <= tokens
 
 
 def prompt_texts(body: bytes) -> list[str]:

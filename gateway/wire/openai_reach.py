@@ -10,9 +10,8 @@ import orjson
 
 from gateway.core.value import value
 from gateway.wire.inline_data import without_data
-from gateway.wire.openai import may_search
+from gateway.wire.openai import LIMIT_FIELDS, may_search
 
-_LIMITS = ("max_completion_tokens", "max_tokens")
 _TEXT_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "thinking", "reasoning", "tool_call"})
 _REASONING = ("reasoning", "reasoning_effort", "thinking", "enable_thinking", "chat_template_kwargs")
 _ELSEWHERE = {
@@ -39,8 +38,6 @@ class Reach:
     """Why the body does not bound the prompt; null if it does."""
     limit: int | None = None
     """The most tokens of an answer that it asks for; null: as many as the model makes."""
-    limit_field: str | None = None
-    """Where it says so."""
     choices: int = 1
     """Answers that it asks for, each of up to so many tokens."""
     predicted_bytes: int = 0
@@ -68,7 +65,7 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
         for message in messages:
             if isinstance(message, dict):
                 parts.see(message.get("content"))
-    limit, limit_field = _limit(asked) if generates else (0, None)
+    limit = _limit(asked) if generates else 0
     tools = [tool for tool in _list(asked.get("tools")) if isinstance(tool, dict)]
     hosted = next((str(tool.get("type")) for tool in tools if tool.get("type") not in ("function", "custom")), None)
     tier = asked.get("service_tier")
@@ -80,7 +77,6 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
         files=parts.files,
         open_because=parts.elsewhere or _elsewhere(asked) or (f"it may use the tool {hosted}" if hosted else None),
         limit=limit,
-        limit_field=limit_field,
         choices=_choices(asked) if generates else 1,
         predicted_bytes=len(orjson.dumps(asked["prediction"])) if "prediction" in asked else 0,
         audio=parts.sounds > 0 or "audio" in asked or "audio" in _list(asked.get("modalities")),
@@ -130,10 +126,9 @@ def _elsewhere(asked: dict[str, Any]) -> str | None:
     return next((because for name, because in _ELSEWHERE.items() if asked.get(name) is not None), None)
 
 
-def _limit(asked: dict[str, Any]) -> tuple[int | None, str | None]:
-    """The limit of an answer and its field; of two the larger, for nobody knows which one counts."""
-    found = [(stated, name) for name in _LIMITS if (stated := _count(asked.get(name))) is not None]
-    return max(found) if found else (None, None)
+def _limit(asked: dict[str, Any]) -> int | None:
+    """The limit of an answer; of two the larger, for nobody knows which one counts."""
+    return max((stated for name in LIMIT_FIELDS if (stated := _count(asked.get(name))) is not None), default=None)
 
 
 def _count(stated: object) -> int | None:

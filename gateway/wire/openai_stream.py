@@ -28,6 +28,8 @@ class Saw:
     """`choices: []` and a usage object: the event that OpenAI sends only if asked."""
     ERROR: Final = 8
     DONE: Final = 16
+    USAGE: Final = 32
+    """A usage object beside a choice: the stream goes on."""
 
 
 @value(frozen=True)
@@ -104,9 +106,8 @@ class StreamMeter:
         usage, timings = event.get("usage"), event.get("timings")
         if isinstance(usage, dict) and usage:
             self._usage(usage, data, isinstance(timings, dict))
-            if choices == []:
-                return Saw.USAGE_ONLY
-        elif isinstance(timings, dict):
+            return Saw.USAGE_ONLY if choices == [] else Saw.USAGE
+        if isinstance(timings, dict):
             self._add_timings(timings)
         return Saw.NOTHING
 

@@ -1,21 +1,23 @@
 """The pipeline, put together from honest fakes: what the tests of its steps share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from gateway.core.budgets import Budget, Budgets
 from gateway.core.calls import CallRecord
 from gateway.core.keys import Key, digest
 from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import FilePrice, Price, PriceBook
-from gateway.core.routing import Alias, Provider, Quirks, Retries, Target
+from gateway.core.routing import Alias, Plan, Provider, Quirks, Retries, Target
 from gateway.proxy.admit import Admit
 from gateway.proxy.authenticate import Authenticate, KeyPolicy
 from gateway.proxy.call import Arrival
 from gateway.proxy.forward import Forward
-from gateway.proxy.hold import Hold
+from gateway.proxy.hold import Hold, Terms
 from gateway.proxy.ids import new_id
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay, Reply
@@ -24,6 +26,7 @@ from gateway.proxy.settle import Settle
 from gateway.wire.openai import Endpoint
 from tests.fakes.clock import FakeClock
 from tests.fakes.directory import FixedDirectory
+from tests.fakes.escrow import MemoryEscrow
 from tests.fakes.journal import MemoryJournal
 from tests.fakes.keyring import MemoryKeyRing
 from tests.fakes.observer import Witness
@@ -112,6 +115,8 @@ class Rig:
     buffer_answers: int = 1_000_000
     max_body: int = 1_000_000
     prices: PriceBook = field(default_factory=lambda: PRICES)
+    budgets: Sequence[Budget] = ()
+    escrow: MemoryEscrow = field(default_factory=MemoryEscrow)
     crashes: list[BaseException] = field(default_factory=list)
     settle: Settle = field(init=False)
     pipeline: Pipeline = field(init=False)
@@ -119,10 +124,12 @@ class Rig:
     route: Route = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock, self.crashes.append)
-        hold = Hold(self.journal, self.prices, self.clock)
+        self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock, self.crashes.append, self.escrow)
         providers = {provider.name: provider for provider in (A, B, STUBBORN)}
         self.route = Route(providers, self.aliases, self.prices, self.directory, refuse_unpriced=self.refuse_unpriced)
+        index = Budgets(self.budgets, {budget.zone: ZoneInfo(budget.zone) for budget in self.budgets})
+        terms = Terms(self.retries.attempts)
+        hold = Hold(self.journal, self.prices, self.clock, self.escrow, lambda: index, self.route, terms)
         self.authenticate = Authenticate(MemoryKeyRing(lambda: 0, [self.key]), KeyPolicy(None, bound_to_loopback=True))
         self.pipeline = Pipeline(
             authenticate=self.authenticate,
@@ -130,7 +137,7 @@ class Rig:
             route=self.route,
             hold=hold,
             forward=Forward(self.upstream, hold, self.settle, self.retries),
-            relay=Relay(self.settle, self.clock, self.buffer_answers),
+            relay=Relay(self.settle, self.clock, self.buffer_answers, self.escrow),
             settle=self.settle,
             crashed=self.crashes.append,
         )
@@ -162,6 +169,15 @@ class Rig:
         assert self.witness.seen == [record]
         assert not self.journal.open_calls
         return record
+
+
+def unbudgeted(journal: MemoryJournal, prices: PriceBook = PRICES) -> Hold:
+    """The step where there are no budgets."""
+
+    async def nowhere(model: str) -> Plan:
+        raise AssertionError(f"nothing downgrades to {model}")
+
+    return Hold(journal, prices, FakeClock(), MemoryEscrow(), lambda: Budgets((), {}), nowhere, Terms())
 
 
 def rig(*answers: ScriptedAnswer | Exception, **more: Any) -> Rig:

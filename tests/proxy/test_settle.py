@@ -217,8 +217,8 @@ class Clumsy:
 @pytest.mark.anyio
 async def test_an_observer_that_raises_spoils_no_call() -> None:
     made = rig(whole())
-    made.settle = Settle(made.journal, made.tokenizer, [Clumsy()], made.clock, made.crashes.append)
-    made.pipeline.relay = Relay(made.settle, made.clock, 1000)
+    made.settle = Settle(made.journal, made.tokenizer, [Clumsy()], made.clock, made.crashes.append, made.escrow)
+    made.pipeline.relay = Relay(made.settle, made.clock, 1000, made.escrow)
     made.pipeline.forward = Forward(made.upstream, made.pipeline.hold, made.settle, Retries())
     assert (await made.call(chat())).status == 200
     assert [str(crash) for crash in made.crashes] == ["clumsy"]
@@ -279,7 +279,7 @@ async def test_background_work_that_fails_leaves_a_row_all_the_same() -> None:
     made = rig()
     arrival = made.arrival(chat())
     ticket = made.pipeline.hold.call(arrival, made.authenticate(arrival.headers, arrival.peer))
-    made.pipeline.hold.attempt(ticket, Target(A, "m"))
+    await made.pipeline.hold.attempt(ticket, Target(A, "m"))
     made.settle.in_background(ticket, End.CUT_BY_CLIENT, "left", fails())
     await made.settle.finish()
     assert (made.record.end, made.record.error) == ("cut_by_client", "left")

@@ -28,7 +28,7 @@ def replace(body: bytes, key: str, value: bytes, likely: bytes = b"") -> bytes:
 
 
 def insert(body: bytes, key: str, value: bytes) -> bytes:
-    return b"".join(edited(body, [inserting(body, key, value)]))
+    return b"".join(edited(body, [inserting(body, {key: value})]))
 
 
 @given(OBJECTS, VALUES, st.sampled_from([None, 2]), st.booleans())
@@ -91,7 +91,7 @@ def test_edits_of_several_fields_are_made_at_once(
     fields.pop("wish", None)
     body = json.dumps(fields).encode()
     edits = replacing(body, "model", json.dumps(new).encode())
-    edits.append(inserting(body, "wish", json.dumps(wish).encode()))
+    edits.append(inserting(body, {"wish": json.dumps(wish).encode()}))
     pieces = edited(body, edits)
     assert (len(pieces) > 1) == large
     assert json.loads(b"".join(pieces)) == {"wish": wish, **fields, "model": new}
