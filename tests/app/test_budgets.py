@@ -56,6 +56,31 @@ async def test_a_gateway_begins_with_the_files_budgets_and_takes_others(tmp_path
 
 
 @pytest.mark.anyio
+async def test_a_hard_budget_ends_at_its_limit_and_goes_on_with_a_higher_one(tmp_path: Path) -> None:
+    """Known fault 44: the refusal names the budget, what is spent, held and left, and when it begins anew."""
+    call = {"model": "sim/m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+    gateway = built(tmp_path, prices="{sim/*: {usd_per_call: 0.25}}")
+    async with running(gateway) as client:
+        new = {"name": "b", "limit_usd": "0.6", "timezone": "Europe/Berlin", "window": "year"}
+        resets_at = (await client.post("/admin/budgets", headers=ADMIN, json=new)).json()["resets_at"]
+        statuses = [(await client.post("/v1/chat/completions", json=call)).status_code for _ in range(2)]
+        refused = await client.post("/v1/chat/completions", json=call)
+        assert (statuses, refused.status_code) == ([200, 200], 429)
+        message = refused.json()["error"]["message"]
+        assert all(words in message for words in ("budget b", "$0.600000000", resets_at[:10])), message
+        raised = {"raised": {"usd": "0.2", "until": "2099-01-01T00:00:00Z"}}
+        await client.patch("/admin/budgets/b", headers=ADMIN, json=raised)
+        assert (await client.post("/v1/chat/completions", json=call)).status_code == 200
+
+        async def spent() -> bool:
+            shown = (await client.get("/admin/budgets/b", headers=ADMIN)).json()
+            left = shown["spent_usd"], shown["held_usd"], shown["remaining_usd"], shown["over_usd"]
+            return left == ("0.750000000", "0.000000000", "0.050000000", "0.000000000")
+
+        await until(spent)
+
+
+@pytest.mark.anyio
 async def test_a_change_by_somebody_else_is_in_force_soon(tmp_path: Path) -> None:
     gateway = built(tmp_path)
     async with running(gateway):
