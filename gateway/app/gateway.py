@@ -32,9 +32,11 @@ from gateway.control.signin import admin_token
 from gateway.core.accounts import Account
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
+from gateway.core.limits import Limits
 from gateway.core.routing import Retries, Target
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
+from gateway.jobs.rates import Rates
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
 from gateway.providers.directory import ModelDirectory
@@ -48,6 +50,7 @@ from gateway.proxy.authenticate import Authenticate, KeyPolicy, is_loopback
 from gateway.proxy.endpoints import DataPlane
 from gateway.proxy.forward import Forward
 from gateway.proxy.hold import Hold, Terms
+from gateway.proxy.pace import Pace
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
@@ -149,8 +152,8 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        accounts = Accounts(self.database, self.journal.id)
-        self.leases = Leases(accounts, self.clock, patience=settings.holds.wait)
+        self.limits = Limits(())
+        self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = Condition(
@@ -172,7 +175,7 @@ class Gateway:
         self.scheduler = self._jobs()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
-        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases)
+        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases, self.rates)
         self._data = self._data_plane()
         self._control = control_app(self._services())
 
@@ -210,6 +213,11 @@ class Gateway:
 
     # composition
 
+    def _slices(self) -> tuple[Leases, Rates]:
+        """What this process may spend and use, out of the accounts in SQL."""
+        accounts = Accounts(self.database, self.journal.id)
+        return Leases(accounts, self.clock, patience=self.settings.holds.wait), Rates(accounts, self.clock)
+
     def _jobs(self) -> Scheduler:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
@@ -217,6 +225,8 @@ class Gateway:
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
         jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.add("leases", self.leases.run)
+        if self.limits.all:
+            jobs.add("rates", self.rates.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
         if self.team is not None:
             jobs.every("team", SHOW_EVERY, self._show_now_and_then)
@@ -248,13 +258,15 @@ class Gateway:
         retries = retries_of(self.settings)
         terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
         hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
+        pace = Pace(self.rates, lambda: self.limits, self.clock)
         pipeline = Pipeline(
             authenticate=authenticate,
             admit=Admit(self.clock, server.max_body),
+            pace=pace,
             route=route,
             hold=hold,
             forward=Forward(self.upstreams, hold, self.settle, retries),
-            relay=Relay(self.settle, self.clock, server.buffer_answers, self.leases),
+            relay=Relay(self.settle, self.clock, server.buffer_answers, self.leases, pace),
             settle=self.settle,
             crashed=_crashed,
         )

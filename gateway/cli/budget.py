@@ -93,7 +93,10 @@ def set_budget(
 
 @app.command("list")
 def list_budgets(config: Config = None, as_json: AsJson = False) -> None:
-    """List the budgets, those of the settings file too, with how they stand now."""
+    """List the budgets, and how they stand now.
+
+    Those of the settings file too.
+    """
     from gateway.cli.budget_sheet import print_budgets
 
     print_budgets(run(_all(config)), when.now_us(), as_json)
@@ -110,7 +113,10 @@ def show(name: BudgetName, config: Config = None, as_json: AsJson = False) -> No
 
 @app.command("remove")
 def remove(name: BudgetName, config: Config = None, as_json: AsJson = False) -> None:
-    """End a budget and forget what it counted, in force everywhere within 2 seconds."""
+    """End a budget, and forget what it counted.
+
+    In force everywhere within 2 seconds.
+    """
     from gateway.cli.budget_sheet import print_budget
 
     standing, subjects = run(_remove(config, name))
