@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
+from gateway.app.budgets import budget_places, declared_budgets
 from gateway.app.configured import (
     Configured,
     aliases_of,
@@ -24,7 +25,8 @@ from gateway.app.configured import (
 from gateway.app.health import Condition
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
-from gateway.control.dependencies import Services
+from gateway.control.budget_terms import Models
+from gateway.control.dependencies import BudgetDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.accounts import Account
@@ -55,6 +57,7 @@ from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
 from gateway.storage.accounts import Accounts
+from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
@@ -139,6 +142,8 @@ class Gateway:
         )
         self.key_repository = KeyRepository(self.database, now_us)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
+        self.budget_repository = BudgetRepository(self.database, now_us)
+        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings))
         self.metrics = Metrics(
             __version__,
             self._is_known,
@@ -147,11 +152,8 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        self.budget_repository = BudgetRepository(self.database, now_us)
-        self.budgets = BudgetStore(self.budget_repository)
         self.limits = Limits(())
-        accounts = Accounts(self.database, self.journal.id)
-        self.leases, self.rates = Leases(accounts, self.clock), Rates(accounts, self.clock)
+        self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = Condition(
@@ -211,6 +213,11 @@ class Gateway:
 
     # composition
 
+    def _slices(self) -> tuple[Leases, Rates]:
+        """What this process may spend and use, out of the accounts in SQL."""
+        accounts = Accounts(self.database, self.journal.id)
+        return Leases(accounts, self.clock, patience=self.settings.holds.wait), Rates(accounts, self.clock)
+
     def _jobs(self) -> Scheduler:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
@@ -249,7 +256,7 @@ class Gateway:
         required = None if server.keys is None else server.keys == "required"
         authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins))
         retries = retries_of(self.settings)
-        terms = Terms(retries.attempts)
+        terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
         hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
         pace = Pace(self.rates, lambda: self.limits, self.clock)
         pipeline = Pipeline(
@@ -276,6 +283,14 @@ class Gateway:
             ring=self.keys,
             prices=price_desk(
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
+            ),
+            budgets=BudgetDesk(
+                repository=self.budget_repository,
+                store=self.budgets,
+                standings=BudgetStandings(self.database, self.clock.now_us),
+                models=Models(tuple(self.aliases), tuple(self.providers)),
+                declared=declared_budgets(self.settings),
+                places=budget_places(self.settings),
             ),
             reports=Reports(self.database),
             health=self.condition.health,

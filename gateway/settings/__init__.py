@@ -4,6 +4,7 @@
 `source`, variables in `environment`. Must not know what the rest of the gateway does with a setting.
 """
 
+from gateway.settings.budgets import BudgetSettings, HoldSettings
 from gateway.settings.defaults import default_data_folder
 from gateway.settings.documentation import SettingDoc, describe, later, table
 from gateway.settings.environment import Found, providers_from_environment
@@ -29,8 +30,10 @@ from gateway.settings.secret_refs import SecretRef
 __all__ = [
     "BUCKETS",
     "KINDS",
+    "BudgetSettings",
     "DatabaseSettings",
     "Found",
+    "HoldSettings",
     "KeySettings",
     "LoggingSettings",
     "ModelSettings",

@@ -5,6 +5,7 @@ Works on settings that were read, some of which may have been wrong; what was to
 
 from collections.abc import Mapping
 
+from gateway.settings.budgets import BudgetSettings
 from gateway.settings.model import PriceSettings, ProviderSettings, Settings
 from gateway.settings.names import ADDRESS_NEEDED, split_target
 from gateway.settings.problems import Report, Wrong, did_you_mean
@@ -23,6 +24,8 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
     for target, price in settings.prices.targets.items():
         _check_price(target, price, names, tree, report)
     _check_keys(settings, tree, report)
+    for name, budget in settings.budgets.items():
+        _check_budget(name, budget, settings, names, tree, report)
 
 
 def _check_provider(name: str, provider: ProviderSettings, tree: Node, report: Report) -> None:
@@ -85,3 +88,31 @@ def _check_keys(settings: Settings, tree: Node, report: Report) -> None:
         other = first.setdefault((str(secret.origin.folder), secret.content), name)
         if other != name:
             report.add(node.path, node.origin, f"has the same secret as the key `{other}`", "every key has its own")
+
+
+def _check_budget(
+    name: str, budget: BudgetSettings, settings: Settings, providers: set[str], tree: Node, report: Report
+) -> None:
+    node = tree.below("budgets", name)
+    if node is None:
+        return
+    stated = node.below("downgrade_to")
+    if budget.on_exhausted == "downgrade":
+        exhausted = node.below("on_exhausted") or node
+        if budget.mode == "soft":
+            message = "a soft budget refuses nothing, so it has nothing to downgrade"
+            report.add(exhausted.path, exhausted.origin, message, "write mode: hard, or leave this out")
+        if stated is None:
+            hint = "name a model of `models:`, or a target, PROVIDER/MODEL"
+            report.add(exhausted.path, exhausted.origin, "`downgrade_to` is missing", hint)
+    elif stated is not None:
+        report.add(stated.path, stated.origin, "has no meaning without `on_exhausted: downgrade`", "write both or none")
+    if stated is None or budget.downgrade_to is None or budget.downgrade_to in settings.models:
+        return
+    if "/" in budget.downgrade_to:
+        _check_target(budget.downgrade_to, stated, providers, report)
+    else:
+        hint = (
+            did_you_mean(budget.downgrade_to, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
+        )
+        report.add(stated.path, stated.origin, f"there is no model `{budget.downgrade_to}` under `models:`", hint)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
+from gateway.settings.budgets import BudgetSettings, HoldSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
 from gateway.settings.secret_refs import SecretRef
 
@@ -203,7 +204,7 @@ class KeySettings(Section):
     """A key for callers that the file declares."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "budget": "budgets are",
+        "budget": "budgets inside of a key are",
         "rpm": "limits are",
         "tpm": "limits are",
         "in_flight": "limits are",
@@ -236,8 +237,6 @@ class Settings(Section):
     """Everything that was set, and the default of everything else."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "budgets": "budgets are",
-        "holds": "holds are",
         "limits": "limits are",
         "cache": "the cache is",
         "alerts": "alerts are",
@@ -259,6 +258,10 @@ class Settings(Section):
     keys: Mapping[str, KeySettings] = setting(
         named(KeySettings, "NAME", names.name("a key's name")), "Keys for callers.", "{}"
     )
+    budgets: Mapping[str, BudgetSettings] = setting(
+        named(BudgetSettings, "NAME", names.name("a budget's name")), "Limits in USD.", "{}"
+    )
+    holds: HoldSettings = setting(section(HoldSettings), "How money is set aside for a call.", "{}")
     logging: LoggingSettings = setting(section(LoggingSettings), "What is logged.", "{}")
 
     source: str = "no settings file"
