@@ -23,6 +23,7 @@ from gateway.app.configured import (
     retries_of,
 )
 from gateway.app.health import Condition
+from gateway.app.limits import declared_limits
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
 from gateway.control.budget_terms import Models
@@ -152,7 +153,7 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        self.limits = Limits(())
+        self.limits = Limits(declared_limits(settings))
         self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)

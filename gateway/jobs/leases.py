@@ -41,8 +41,8 @@ _PLENTY = 8
 """There is plenty where so many times what a process likes to have is left for others."""
 
 
-_Need: TypeAlias = tuple[Nano, Nano]
-"""What is missing, and the account's limit."""
+_Need: TypeAlias = tuple[Nano, Nano, Nano]
+"""What the call misses that needs the most, what all who wait miss together, and the account's limit."""
 
 
 @dataclass(slots=True)
@@ -128,17 +128,17 @@ class Leases:
         now_us = self._clock.now_us()
         least: Nano | None = None
         for bound in bounds:
-            if bound.budget.mode is Mode.HARD:
-                left = self._left(bound, now_us)
-                least = left if least is None else min(least, left)
-        return least
-
-    def _left(self, bound: Bound, now_us: int) -> Nano:
-        here = self.purse.of(bound.account)
-        standing = self._standings.get(bound.account, Standing())
-        others = max(0, standing.leased - here.granted)
-        taken = standing.spent + standing.reserve + others + here.settled + here.held
-        return max(0, bound.budget.limit_at(now_us) - taken)
+            if bound.budget.mode is not Mode.HARD:
+                continue
+            left = bound.budget.limit_at(now_us)
+            here = self.purse.of(bound.account)
+            standing = self._standings.get(bound.account)
+            if standing is not None:
+                left -= standing.spent + standing.reserve + max(0, standing.leased - here.granted)
+            left -= here.settled + here.held
+            if least is None or left < least:
+                least = left
+        return None if least is None else max(0, least)
 
     async def _ask(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Have SQL lease what is missing; what is still missing then, if anything is."""
@@ -146,7 +146,7 @@ class Leases:
         now_us = self._clock.now_us()
         limits = {bound.account: bound.budget.limit_at(now_us) for bound in bounds}
         needs = self.purse.short(accounts, amount, self._clock.monotonic())
-        await self._lease({account: (need, limits[account]) for account, need in needs.items()})
+        await self._lease({account: (need, need, limits[account]) for account, need in needs.items()})
         short = self.purse.short(accounts, amount, self._clock.monotonic())
         for bound in bounds:
             if bound.account in short:
@@ -164,8 +164,9 @@ class Leases:
 
     async def _lease(self, needs: Mapping[Account, _Need]) -> None:
         """One question to SQL at a time, for all who wait. Raises `Fault` (unavailable)."""
-        for account, (need, limit) in needs.items():
-            self._asked[account] = (max(need, self._asked.get(account, (0, 0))[0]), limit)
+        for account, (need, together, limit) in needs.items():
+            before = self._asked.get(account, (0, 0, limit))
+            self._asked[account] = (max(need, before[0]), together + before[1], limit)
         while self._asked and any(account in self._asked for account in needs):
             if self._round is None or self._round.done():
                 asked, self._asked = self._asked, {}
@@ -185,10 +186,10 @@ class Leases:
                 self._take(want, granted[want.account], asked_at + LIFE - MARGIN)
         self._freed.set()
 
-    def _want(self, account: Account, need: Nano, limit: Nano) -> Want:
+    def _want(self, account: Account, need: Nano, together: Nano, limit: Nano) -> Want:
         pace = self._pace(account)
         self._limits[account] = limit
-        wish = max(need, pace.ahead, 2 * pace.recent)
+        wish = max(together, pace.ahead, 2 * pace.recent)
         return Want(account, need, wish, limit, self.purse.of(account).generation)
 
     def _take(self, want: Want, granted: Granted, until: float) -> None:
@@ -239,7 +240,7 @@ class Leases:
             elif one.free > 2 * keep:
                 spare[account] = one.free - keep
             elif plenty and one.free < keep // 2:
-                needs[account] = (1, self._limits[account])
+                needs[account] = (1, 1, self._limits[account])
         async with self._one_at_a_time:
             await self._end([*ended, *(account for account in self._ending if account not in ended)])
             await self._give_back(spare)

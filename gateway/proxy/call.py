@@ -104,6 +104,10 @@ class OpenAttempt:
     """Monotonic seconds when the upstream was asked."""
     held: Held | None = None
     """Null: no hard budget binds it."""
+    held_in: tuple[int, ...] = ()
+    """Accounts of the ticket, by their place: of the budgets in which it is held …"""
+    seen_by: tuple[int, ...] = ()
+    """… and of those that only count it."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.core.accounts import places_of
 from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
 from gateway.core.holds import reserve_of
 from gateway.core.limits import Unit
@@ -114,7 +113,7 @@ class Settle:
                 reserve = reserve_of(held.nano, cost, priced.at_least_nano)
             known = cost if cost is not None else priced.at_least_nano or 0
             self._escrow.settle(held.accounts, held.nano, known + reserve)
-        attempt = _attempt(ticket, opened, outcome, measured, duration_ms, priced, applied, reserve)
+        attempt = _attempt(opened, outcome, measured, duration_ms, priced, applied, reserve)
         ticket.attempts.append(attempt)
         ticket.open = None
         return attempt
@@ -268,7 +267,6 @@ def _tokens(ticket: Ticket, estimate: int) -> int:
 
 
 def _attempt(
-    ticket: Ticket,
     opened: OpenAttempt,
     outcome: Outcome,
     measured: _Measured,
@@ -302,8 +300,8 @@ def _attempt(
         applied,
         frame.hold_nano,
         reserve,
-        places_of(frame.held_in, ticket.accounts) if frame.held_in else (),
-        places_of(frame.seen_by, ticket.accounts) if frame.seen_by else (),
+        opened.held_in,
+        opened.seen_by,
     )
 
 

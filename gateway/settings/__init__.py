@@ -8,6 +8,7 @@ from gateway.settings.budgets import BudgetSettings, HoldSettings
 from gateway.settings.defaults import default_data_folder
 from gateway.settings.documentation import SettingDoc, describe, later, table
 from gateway.settings.environment import Found, providers_from_environment
+from gateway.settings.limits import LimitSettings
 from gateway.settings.loading import load
 from gateway.settings.model import (
     DatabaseSettings,
@@ -35,6 +36,7 @@ __all__ = [
     "Found",
     "HoldSettings",
     "KeySettings",
+    "LimitSettings",
     "LoggingSettings",
     "ModelSettings",
     "PriceSettings",

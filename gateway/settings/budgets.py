@@ -63,11 +63,17 @@ def _percentages(node: Node, report: Report) -> tuple[int, ...]:
     return given
 
 
-def _scope(node: Node, report: Report) -> Parts:
+def scope(*dimensions: str) -> Rule[Parts]:
+    """Whose calls something counts: dimensions, and tags, each with its value or `*`."""
+    known = (*dimensions, TAG)
+    return Rule("mapping: " + ", ".join(f"`{word}`" for word in known), partial(_scope, known), scalar=False)
+
+
+def _scope(known: tuple[str, ...], node: Node, report: Report) -> Parts:
     parts: dict[str, tuple[str, str]] = {}
     for dimension, child in entries_of(node).items():
-        if dimension not in (*DIMENSIONS, TAG):
-            hint = did_you_mean(dimension, (*DIMENSIONS, TAG))
+        if dimension not in known:
+            hint = did_you_mean(dimension, known)
             report.add(child.path, child.origin, f"`{dimension}` is nothing that calls can be told apart by", hint)
             continue
         for stated in _stated(dimension, child):
@@ -123,7 +129,7 @@ class BudgetSettings(Section):
         rules.choice("hard", "soft"), "A hard limit is never passed; a soft one is watched and refuses nothing.", "hard"
     )
     scope: Parts = setting(
-        Rule("mapping: " + ", ".join(f"`{word}`" for word in (*DIMENSIONS, TAG)), _scope, scalar=False),
+        scope(*DIMENSIONS),
         'Whose calls it counts: `{team: search}`; "*" counts each value apart; `tag` takes a list of NAME=VALUE.',
         "{}",
         shown="every call",

@@ -6,6 +6,7 @@ Works on settings that were read, some of which may have been wrong; what was to
 from collections.abc import Mapping
 
 from gateway.settings.budgets import BudgetSettings
+from gateway.settings.limits import LimitSettings
 from gateway.settings.model import PriceSettings, ProviderSettings, Settings
 from gateway.settings.names import ADDRESS_NEEDED, split_target
 from gateway.settings.problems import Report, Wrong, did_you_mean
@@ -24,6 +25,8 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
     for target, price in settings.prices.targets.items():
         _check_price(target, price, names, tree, report)
     _check_keys(settings, tree, report)
+    for name, limit in settings.limits.items():
+        _check_limit(name, limit, tree, report)
     for name, budget in settings.budgets.items():
         _check_budget(name, budget, settings, names, tree, report)
 
@@ -116,3 +119,9 @@ def _check_budget(
             did_you_mean(budget.downgrade_to, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
         )
         report.add(stated.path, stated.origin, f"there is no model `{budget.downgrade_to}` under `models:`", hint)
+
+
+def _check_limit(name: str, limit: LimitSettings, tree: Node, report: Report) -> None:
+    node = tree.below("limits", name)
+    if node is not None and (limit.rpm, limit.tpm, limit.in_flight) == (None, None, None):
+        report.add(node.path, node.origin, "limits nothing", "state rpm, tpm or in_flight")

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
 from gateway.settings.budgets import BudgetSettings, HoldSettings
+from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
 from gateway.settings.secret_refs import SecretRef
 
@@ -205,9 +206,6 @@ class KeySettings(Section):
 
     LATER: ClassVar[Mapping[str, str]] = {
         "budget": "budgets inside of a key are",
-        "rpm": "limits are",
-        "tpm": "limits are",
-        "in_flight": "limits are",
     }
 
     secret: SecretRef = setting(rules.secret, "Where its secret is kept.", Default.REQUIRED)
@@ -217,6 +215,9 @@ class KeySettings(Section):
         mapping(rules.line_of_text, "NAME", names.label), "Labels that every call of it carries.", "{}"
     )
     expires_at: datetime | None = setting(rules.moment, "When it ends.", shown="never")
+    rpm: int | None = setting(RPM, "Its requests a minute.", shown="no limit")
+    tpm: int | None = setting(TPM, "Its tokens a minute, of prompts and answers together.", shown="no limit")
+    in_flight: int | None = setting(IN_FLIGHT, "Its calls at the same time.", shown="no limit")
     line: int | None = None
 
 
@@ -237,7 +238,6 @@ class Settings(Section):
     """Everything that was set, and the default of everything else."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "limits": "limits are",
         "cache": "the cache is",
         "alerts": "alerts are",
     }
@@ -260,6 +260,9 @@ class Settings(Section):
     )
     budgets: Mapping[str, BudgetSettings] = setting(
         named(BudgetSettings, "NAME", names.name("a budget's name")), "Limits in USD.", "{}"
+    )
+    limits: Mapping[str, LimitSettings] = setting(
+        named(LimitSettings, "NAME", names.name("a limit's name")), "How fast calls may come.", "{}"
     )
     holds: HoldSettings = setting(section(HoldSettings), "How money is set aside for a call.", "{}")
     logging: LoggingSettings = setting(section(LoggingSettings), "What is logged.", "{}")

@@ -55,7 +55,7 @@ def test_a_wrong_value_names_its_variable(mistakes: Mistakes) -> None:
         ("TOLLKEEPER_RETRIES_COOLDOWN", "cooldown is not in this version"),
         ("TOLLKEEPER_CACHE_MODE", "the cache is not in this version"),
         ("TOLLKEEPER_BUDGETS", "budgets can be set in the file only"),
-        ("TOLLKEEPER_LIMITS", "limits are not in this version"),
+        ("TOLLKEEPER_LIMITS", "limits can be set in the file only"),
     ],
 )
 def test_a_variable_that_sets_nothing_is_refused(name: str, said: str, mistakes: Mistakes) -> None:
