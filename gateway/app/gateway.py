@@ -5,12 +5,14 @@ Reads the settings once and hands values down. Tests build the gateway through t
 
 import logging
 import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
+from gateway.app.alerts import alert_desk, channels_of
 from gateway.app.configured import (
     Configured,
     aliases_of,
@@ -31,6 +33,7 @@ from gateway.core.accounts import Account
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
 from gateway.core.routing import Retries, Target
+from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.scheduler import Scheduler
@@ -125,7 +128,9 @@ class Gateway:
         self.providers = {name: one.provider for name, one in configured.items()}
         self.admin_token = admin_token(settings.server.data, environ)
         self.declared, declared_secrets = declared_keys(settings, environ)
-        secrets = (self.admin_token, *declared_secrets, *provider_keys(configured), *database_secrets(settings))
+        channels, channel_secrets = channels_of(settings, environ, now_us)
+        own_secrets = (self.admin_token, *declared_secrets, *channel_secrets)
+        secrets = (*own_secrets, *provider_keys(configured), *database_secrets(settings))
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(
@@ -144,6 +149,7 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
+        self.alerts = alert_desk(settings, self.database, channels, now_us, self.journal.id)
         self.budget_repository = BudgetRepository(self.database, now_us)
         self.budgets = BudgetStore(self.budget_repository)
         self.leases = Leases(Accounts(self.database, self.journal.id), self.clock)
@@ -214,6 +220,10 @@ class Gateway:
         jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.add("leases", self.leases.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
+        if self.alerts.channels:
+            channels = [one.channel for one in self.alerts.channels.values()]
+            sender = DeliveryJob(self.alerts.outbox, channels, self.clock, random.random, self.journal.id)
+            jobs.add("deliveries", sender.run)
         if self.team is not None:
             jobs.every("team", SHOW_EVERY, self._show_now_and_then)
         return jobs
@@ -268,6 +278,7 @@ class Gateway:
             prices=price_desk(
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
             ),
+            alerts=self.alerts,
             reports=Reports(self.database),
             health=self.condition.health,
             metrics=self.metrics.registry,

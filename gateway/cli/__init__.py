@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import calls, config, db, demo, doctor, key, later, prices, serve, usage
+from gateway.cli import alerts, calls, config, db, demo, doctor, key, later, prices, serve, usage
 from gateway.cli.estimate import estimate
 from gateway.cli.frame import Frame, group
 
@@ -35,6 +35,7 @@ app.add_typer(key.app, name="key")
 app.command("usage")(usage.usage)
 app.add_typer(calls.app, name="calls")
 app.add_typer(prices.app, name="prices")
+app.add_typer(alerts.app, name="alerts")
 app.command("estimate")(estimate)
 app.command("doctor")(doctor.doctor)
 later.register(app)

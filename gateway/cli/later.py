@@ -10,7 +10,6 @@ from gateway.cli.frame import later
 _MISSING = {
     "budget": "budgets",
     "report": "reports",
-    "alerts": "alerts",
 }
 
 

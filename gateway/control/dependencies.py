@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import StringConstraints
 from starlette.responses import JSONResponse
 
+from gateway.control.alerts_desk import AlertDesk
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key
 from gateway.core.pricing import FilePrice, PriceBook
@@ -88,6 +89,7 @@ class Services:
     ring: KeyStore
     """The keys in this process's memory, refreshed after each change so that it holds here at once."""
     prices: PriceDesk
+    alerts: AlertDesk
     reports: Reports
     health: Health
     metrics: CollectorRegistry

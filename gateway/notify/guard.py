@@ -33,7 +33,7 @@ async def look_up(host: str, port: int) -> list[str]:
 
 
 async def allowed(host: str, port: int, resolve: Resolve, *, allow_private: bool) -> list[str]:
-    """The addresses behind a host that may be connected to. Raises `Refused` if one of them may not, `Unknown` without any."""
+    """The addresses behind a host that may be connected to. Raises `Refused` if one may not, `Unknown` without any."""
     try:
         addresses = await resolve(host, port)
     except OSError as error:

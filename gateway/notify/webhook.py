@@ -110,14 +110,9 @@ class Webhook:
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
         )
         pinned = self._url.copy_with(host=address)
+        named = {"sni_hostname": self._url.raw_host.decode("ascii")}
         async with client:
-            request = client.build_request(
-                "POST",
-                pinned,
-                headers=dict(headers),
-                content=body,
-                extensions={"sni_hostname": self._url.raw_host.decode("ascii")},
-            )
+            request = client.build_request("POST", pinned, headers=dict(headers), content=body, extensions=named)
             answer = await client.send(request, stream=True)
             try:
                 return self._outcome(answer, await _beginning(answer))

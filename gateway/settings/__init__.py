@@ -9,6 +9,8 @@ from gateway.settings.documentation import SettingDoc, describe, later, table
 from gateway.settings.environment import Found, providers_from_environment
 from gateway.settings.loading import load
 from gateway.settings.model import (
+    AlertSettings,
+    ChannelSettings,
     DatabaseSettings,
     KeySettings,
     LoggingSettings,
@@ -24,11 +26,14 @@ from gateway.settings.model import (
 )
 from gateway.settings.names import BUCKETS, KINDS
 from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.public import public_address
 from gateway.settings.secret_refs import SecretRef
 
 __all__ = [
     "BUCKETS",
     "KINDS",
+    "AlertSettings",
+    "ChannelSettings",
     "DatabaseSettings",
     "Found",
     "KeySettings",
@@ -51,5 +56,6 @@ __all__ = [
     "later",
     "load",
     "providers_from_environment",
+    "public_address",
     "table",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, message_id, plain
+from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, link_to, message_id, plain
 from gateway.core.deliveries import Message
 from gateway.core.errors import Fault, Kind
 from gateway.storage.audit import AuditEntry, record_change
@@ -28,12 +28,12 @@ class AlertRepository:
     def __init__(
         self,
         db: Database,
-        link_of: Callable[[str], str | None] = lambda alert: None,
+        base: str | None = None,
         now_us: Callable[[], int] = wall_clock_us,
     ) -> None:
-        """`link_of`: where an alert is shown, by its id."""
+        """`base`: what links to this gateway begin with."""
         self._db = db
-        self._link_of = link_of
+        self._base = base
         self._now_us = now_us
 
     async def raise_alert(self, alert: Alert, channels: Sequence[str]) -> bool:
@@ -102,7 +102,7 @@ class AlertRepository:
         return alert
 
     async def _tell(self, session: WriteSession, alert: Alert, channels: Sequence[str]) -> None:
-        body = json.dumps(event_of(alert, self._link_of(alert.id)))
+        body = json.dumps(event_of(alert, link_to(self._base, alert.id)))
         now = self._now_us()
         for channel in channels:
             await put(session, Message(message_id(alert, channel), body), alert.id, channel, alert.kind, now)

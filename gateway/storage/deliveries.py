@@ -7,7 +7,7 @@ that died after its try and before it said so is followed by another: at least o
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.deliveries import GIVEN_UP_AFTER_US, Message, Outcome, Progress
@@ -47,6 +47,7 @@ class Delivery:
     """The type of its event."""
     progress: Progress
     tries: int
+    """Since it was made or asked for again."""
     made_us: int
     until_us: int
     """When it is given up."""
@@ -162,10 +163,12 @@ class Outbox:
         async with self._db.write() as session:
             if not await session.run(update(alert_deliveries).where(_is_mine(claim)).values(values)):
                 return None
+            history = alert_delivery_tries.c
+            last = select(func.max(history.number)).where(history.delivery == claim.delivery.id)
             await session.run(
                 insert(alert_delivery_tries).values(
                     delivery=claim.delivery.id,
-                    number=claim.delivery.tries + 1,
+                    number=(await session.scalar(last) or 0) + 1,
                     began_us=began_us,
                     duration_us=now - began_us,
                     status=outcome.status,
@@ -244,6 +247,7 @@ class Outbox:
                 raise Fault(Kind.CONFLICT, f"the delivery {id} is being sent", hint="look again in a moment")
             again = {
                 "progress": Progress.WAITING.value,
+                "tries": 0,
                 "next_us": now,
                 "until_us": now + GIVEN_UP_AFTER_US,
                 "ended_us": None,

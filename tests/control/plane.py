@@ -6,6 +6,7 @@ from decimal import Decimal
 import httpx
 from prometheus_client import CollectorRegistry
 
+from gateway.control.alerts_desk import AlertDesk
 from gateway.control.dependencies import Check, DeclaredKey, Health, PriceDesk, Services
 from gateway.control.router import control_app
 from gateway.core.keys import Key, digest
@@ -14,6 +15,8 @@ from gateway.core.pricing.doubts import doubt_of
 from gateway.core.routing import Provider
 from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
+from gateway.storage.alerts import AlertRepository
+from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.prices import PriceRepository, PriceStore
@@ -98,6 +101,7 @@ def plane_on(database: Database) -> Plane:
             places={stated.target_pattern: "tollkeeper.yaml, line 20"},
             doubt=lambda entry: doubt_of(entry, _provider_of(entry), KNOWN_PRICES, KINDS),
         ),
+        alerts=AlertDesk(AlertRepository(database, now_us=clock.now_us), Outbox(database, clock.now_us)),
         reports=Reports(database),
         health=WELL,
         metrics=CollectorRegistry(),

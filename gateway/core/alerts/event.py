@@ -97,6 +97,11 @@ def alert_id(rule: str, subject: str, window: str) -> str:
     return f"alert-{_digest(plain(rule), plain(subject), plain(window))}"
 
 
+def link_to(base: str | None, alert: str = "") -> str | None:
+    """Where an alert is shown, by its id, or all of them; null where nobody knows how the gateway is reached."""
+    return None if base is None else f"{base}/admin/alerts/{alert}".rstrip("/")
+
+
 def plain(text: str) -> str:
     """A text that every database keeps: what a client named may hold lone surrogates and NUL."""
     return text.encode(errors="replace").decode().replace("\0", "?")
