@@ -6,6 +6,8 @@ A name is looked up here, once, and what is connected to is what was looked at: 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
@@ -16,6 +18,9 @@ _METADATA: Final = frozenset({IPv4Address("168.63.129.16")})
 """Of a cloud, at a public address. All others are link-local, private or shared."""
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 _TRANSLATED_HERE: Final = IPv6Network("64:ff9b:1::/48")
+
+_LOOK_UPS: Final = ThreadPoolExecutor(4, thread_name_prefix="look-up")
+"""Of their own: a name server that hangs must not take the threads that others wait for."""
 
 
 class Refused(Exception):
@@ -28,7 +33,8 @@ class Unknown(Refused):
 
 async def look_up(host: str, port: int) -> list[str]:
     """`Resolve` by this machine."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    asked = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, asked)
     return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
@@ -45,7 +51,8 @@ async def allowed(host: str, port: int, resolve: Resolve, *, allow_private: bool
     for address in addresses if not allow_private else ():
         why = reason(address)
         if why is not None:
-            raise Refused(f"{host} leads to {address}, {why}; `allow_private: true` lets it")
+            where = address if address == host else f"{host} leads to {address}, which"
+            raise Refused(f"{where} is {why}; `allow_private: true` lets deliveries go there")
     return addresses
 
 
@@ -55,13 +62,13 @@ def reason(address: str) -> str | None:
     if ip in _METADATA:
         return "where a cloud tells its machines their secrets"
     if ip.is_unspecified or ip.is_loopback:
-        return "which is this machine"
+        return "this machine"
     if ip.is_link_local:
-        return "which is link-local, where clouds tell their machines their secrets"
+        return "link-local, where clouds tell their machines their secrets"
     if ip.is_multicast:
-        return "which is many machines"
+        return "many machines at once"
     if not ip.is_global or (isinstance(ip, IPv6Address) and ip in _TRANSLATED_HERE):
-        return "which is private or reserved"
+        return "private or reserved"
     return None
 
 

@@ -26,7 +26,9 @@ TIME_LIMIT: Final = 15.0
 """Seconds for one try, from the look-up of the name to the answer."""
 CONNECT_LIMIT: Final = 5.0
 _READ: Final = 4096
-"""Bytes of an answer that are read."""
+"""Bytes of an answer's body that are read,"""
+_READ_LIMIT: Final = 1.0
+"""and for how many seconds."""
 _QUOTED: Final = 200
 """Characters of an answer that an error repeats."""
 _MOST_ADDRESSES: Final = 4
@@ -74,6 +76,8 @@ class Webhook:
             return Outcome(False, error=str(refused))
         except httpx.TimeoutException:
             return Outcome(False, error=f"no connection within {CONNECT_LIMIT:g} seconds")
+        except httpx.ConnectError as error:
+            return Outcome(False, error=f"no connection: {error}")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             return Outcome(False, error=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
@@ -93,7 +97,7 @@ class Webhook:
             "webhook-signature": signature(self._key, message.id, at, body),
         }
         if self._tls is None and url.scheme == "https":
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
         *others, last = addresses[:_MOST_ADDRESSES]
         for address in others:
             with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
@@ -115,7 +119,8 @@ class Webhook:
             request = client.build_request("POST", pinned, headers=dict(headers), content=body, extensions=named)
             answer = await client.send(request, stream=True)
             try:
-                return self._outcome(answer, await _beginning(answer))
+                # What is delivered is so with the head of the answer: its body may lie, stall or never end.
+                return self._outcome(answer, "" if answer.is_success else await _beginning(answer))
             finally:
                 await answer.aclose()
 
@@ -159,12 +164,14 @@ def signature(key: bytes, id: str, at: int, body: bytes) -> str:
 
 
 async def _beginning(answer: httpx.Response) -> str:
-    """The first line of what an answer says, for an operator to read; never more than a little of it is read."""
+    """What a refusal says, for an operator to read: as much as comes soon, never more than a little."""
     read = b""
-    async for piece in answer.aiter_raw(_READ):
-        read += piece
-        if len(read) >= _READ:
-            break
+    with contextlib.suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(_READ_LIMIT):
+            async for piece in answer.aiter_raw(_READ):
+                read += piece
+                if len(read) >= _READ:
+                    break
     line = " ".join(read[:_READ].decode(errors="replace").split())[:_QUOTED]
     return "".join(character if character.isprintable() else "?" for character in line)
 
