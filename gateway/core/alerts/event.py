@@ -133,7 +133,8 @@ def title_of(alert: Alert) -> str:
     if template is None or not _fits(template, shown):
         template = TITLES.get(alert.kind, f"{alert.kind}: {{subject}}")
     line = " ".join(template.format_map(shown).split())
-    line = line[:1].upper() + line[1:]
+    if not template.startswith("{"):  # a name stays as it is
+        line = line[:1].upper() + line[1:]
     return line if alert.state is State.RAISED else f"{alert.state.value.capitalize()}: {line}"
 
 
