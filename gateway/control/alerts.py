@@ -74,14 +74,9 @@ async def _refuse_rules() -> None:
     raise not_in_this_version("alert rules")
 
 
-async def _refuse_channels() -> None:
-    raise not_in_this_version("channels that the settings file does not declare")
-
-
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 for _path in ("/rules", "/rules/{rest:path}"):
     router.add_api_route(_path, _refuse_rules, methods=_METHODS, include_in_schema=False)
-router.add_api_route("/channels", _refuse_channels, methods=["POST"], include_in_schema=False)
 
 
 @router.get("/{id}")
