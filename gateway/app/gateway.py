@@ -155,17 +155,7 @@ class Gateway:
         self.leases = Leases(Accounts(self.database, self.journal.id), self.clock)
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
-        self.condition = Condition(
-            lag=self.ledger_job.stats,
-            reading=lambda: self.scheduler.stats()["keys"].trouble,
-            journal=self.journal.stats,
-            bytes_on_disk=lambda: bytes_of(settings.database.journal),
-            log_lines_dropped=lambda: self.logs.dropped,
-            providers=self.providers,
-            known=self.metrics.known,
-            totals=self.metrics.storage,
-            team=team,
-        )
+        self.condition = self._condition()
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
         self.prices = price_book(settings, self.providers)
@@ -287,6 +277,19 @@ class Gateway:
         )
 
     # how we are
+
+    def _condition(self) -> Condition:
+        return Condition(
+            lag=self.ledger_job.stats,
+            reading=lambda: self.scheduler.stats()["keys"].trouble,
+            journal=self.journal.stats,
+            bytes_on_disk=lambda: bytes_of(self.settings.database.journal),
+            log_lines_dropped=lambda: self.logs.dropped,
+            providers=self.providers,
+            known=self.metrics.known,
+            totals=self.metrics.storage,
+            team=self.team,
+        )
 
     def _charged(self, journal_id: str, charges: Mapping[Account, Charged]) -> None:
         """The ledger has charged budgets; what others held is not in this process's slices."""
