@@ -45,7 +45,10 @@ def try_one(
 
 @app.command("deliveries")
 def deliveries(limit: Limit = 20, config: Config = None, as_json: AsJson = False) -> None:
-    """List the newest deliveries with what became of them; --json has every try."""
+    """List the newest deliveries and what became of them.
+
+    With --json every try of each.
+    """
     from gateway.cli.alerts_sheet import print_deliveries
 
     print_deliveries(run(_deliveries(config, limit)), as_json)

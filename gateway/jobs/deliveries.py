@@ -29,7 +29,7 @@ CLAIMED_FOR_US: Final = 90_000_000
 """How long nobody else sends what was claimed: well beyond the time limit of any channel."""
 TIME_LIMIT: Final = 40.0
 """Seconds after which a channel that breaks its word is left."""
-_GRACE: Final = 5.0
+GRACE: Final = 5.0
 """Seconds that what is on its way has at the end."""
 
 
@@ -37,13 +37,21 @@ class DeliveryJob:
     """The sender of one process. `run` is the job; it may be started again after a crash."""
 
     def __init__(
-        self, outbox: Outbox, channels: Iterable[Channel], clock: Clock, chance: Callable[[], float], owner: str
+        self,
+        outbox: Outbox,
+        channels: Iterable[Channel],
+        clock: Clock,
+        chance: Callable[[], float],
+        owner: str,
+        *,
+        grace: float = GRACE,
     ) -> None:
         """`chance`: from 0 to 1, another each time. `owner`: this process, unlike any other."""
         self._outbox = outbox
         self._clock = clock
         self._chance = chance
         self._owner = owner
+        self._grace = grace
         self._sending: dict[Channel, set[asyncio.Task[None]]] = {channel: set() for channel in channels}
         self._by_name = {channel.name: channel for channel in self._sending}
         self._give_up_at = clock.monotonic()
@@ -119,7 +127,7 @@ class DeliveryJob:
         tasks = self._all()
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=_GRACE)
+        _, late = await asyncio.wait(tasks, timeout=self._grace)
         for task in late:
             task.cancel()
         if late:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.alerts.event import Alert
 from gateway.core.deliveries import Outcome, Progress
-from gateway.jobs.deliveries import AT_ONCE, DeliveryJob
+from gateway.jobs.deliveries import AT_ONCE, CLAIMED_FOR_US, DeliveryJob
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
@@ -166,6 +166,31 @@ async def test_it_runs_until_it_is_stopped_and_lets_what_is_on_its_way_arrive(st
     await asyncio.wait_for(running, 5)
     (delivery,) = (await stage.outbox.page()).items
     assert delivery.progress is Progress.DELIVERED
+
+
+async def test_what_does_not_arrive_in_time_is_left_to_the_next_sender_at_once(stage: Stage) -> None:
+    hanging, ops = FakeChannel("ops"), FakeChannel("ops")
+    hanging.open.clear()
+    await stage.raise_alerts(1, "ops")
+    stopping = asyncio.Event()
+    job = DeliveryJob(stage.outbox, [hanging], stage.clock, lambda: 0.0, "a", grace=0.01)
+    running = asyncio.create_task(job.run(stopping))
+    await until(lambda: bool(hanging.ids), "the job found it")
+    stopping.set()
+    await asyncio.wait_for(running, 5)
+    await rounds(stage.sender(ops, owner="b"))
+    assert ops.ids == hanging.ids
+
+
+async def test_a_sender_that_was_killed_is_followed_by_another_once_its_claim_has_run_out(stage: Stage) -> None:
+    killed, ops = FakeChannel("ops"), FakeChannel("ops")
+    await stage.raise_alerts(1, "ops")
+    (claim,) = await stage.outbox.claim("killed", {killed: 1}, stage.clock.now_us() + CLAIMED_FOR_US)
+    sender = stage.sender(ops, owner="b")
+    assert await sender.look() == 0
+    stage.clock.forward(CLAIMED_FOR_US / 1e6)
+    await rounds(sender)
+    assert ops.ids == [claim.delivery.id]
 
 
 async def test_a_database_that_is_away_is_a_state_and_no_crash(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
