@@ -30,6 +30,7 @@ from gateway.proxy.endpoints import DataPlane
 from gateway.proxy.forward import Forward
 from gateway.proxy.hold import Hold, Terms
 from gateway.proxy.ids import new_id
+from gateway.proxy.pace import Pace
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
@@ -106,9 +107,10 @@ class _Bench:
             Terms(),
         )
         self.forward = Forward(_StandIn(), self.hold, gateway.settle, Retries())
-        self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers, gateway.leases)
+        pace = Pace(gateway.rates, lambda: gateway.limits, gateway.clock)
+        self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers, gateway.leases, pace)
         pipeline = Pipeline(
-            self.authenticate, self.admit, self.route, self.hold, self.forward, self.relay, gateway.settle, _raise
+            self.authenticate, self.admit, pace, self.route, self.hold, self.forward, self.relay, gateway.settle, _raise
         )
         self.plane = DataPlane(pipeline, self.authenticate, self.route, gateway.clock, _not_rejected, frozenset())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.app.alerts import alert_desk, channels_of
+from gateway.app.budgets import budget_places, declared_budgets
 from gateway.app.configured import (
     Configured,
     aliases_of,
@@ -24,18 +25,22 @@ from gateway.app.configured import (
     retries_of,
 )
 from gateway.app.health import Condition
+from gateway.app.limits import declared_limits
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
-from gateway.control.dependencies import Services
+from gateway.control.budget_terms import Models
+from gateway.control.dependencies import BudgetDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.accounts import Account
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
+from gateway.core.limits import Limits
 from gateway.core.routing import Retries, Target
 from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
+from gateway.jobs.rates import Rates
 from gateway.jobs.scheduler import Scheduler
 from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
 from gateway.providers.directory import ModelDirectory
@@ -49,12 +54,14 @@ from gateway.proxy.authenticate import Authenticate, KeyPolicy, is_loopback
 from gateway.proxy.endpoints import DataPlane
 from gateway.proxy.forward import Forward
 from gateway.proxy.hold import Hold, Terms
+from gateway.proxy.pace import Pace
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
 from gateway.storage.accounts import Accounts
+from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
@@ -141,6 +148,8 @@ class Gateway:
         )
         self.key_repository = KeyRepository(self.database, now_us)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
+        self.budget_repository = BudgetRepository(self.database, now_us)
+        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings))
         self.metrics = Metrics(
             __version__,
             self._is_known,
@@ -150,9 +159,8 @@ class Gateway:
         )
         observers = (self.logs.calls, self.metrics)
         self.alerts = alert_desk(settings, self.database, channels, now_us, self.journal.id)
-        self.budget_repository = BudgetRepository(self.database, now_us)
-        self.budgets = BudgetStore(self.budget_repository)
-        self.leases = Leases(Accounts(self.database, self.journal.id), self.clock)
+        self.limits = Limits(declared_limits(settings))
+        self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = self._condition()
@@ -164,7 +172,7 @@ class Gateway:
         self.scheduler = self._jobs()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
         self.aliases = aliases_of(settings, self.providers)
-        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases)
+        self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases, self.rates)
         self._data = self._data_plane()
         self._control = control_app(self._services())
 
@@ -202,6 +210,11 @@ class Gateway:
 
     # composition
 
+    def _slices(self) -> tuple[Leases, Rates]:
+        """What this process may spend and use, out of the accounts in SQL."""
+        accounts = Accounts(self.database, self.journal.id)
+        return Leases(accounts, self.clock, patience=self.settings.holds.wait), Rates(accounts, self.clock)
+
     def _jobs(self) -> Scheduler:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
@@ -209,6 +222,8 @@ class Gateway:
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
         jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.add("leases", self.leases.run)
+        if self.limits.all:
+            jobs.add("rates", self.rates.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
         if self.alerts.channels:
             channels = [one.channel for one in self.alerts.channels.values()]
@@ -242,15 +257,17 @@ class Gateway:
         required = None if server.keys is None else server.keys == "required"
         authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins))
         retries = retries_of(self.settings)
-        terms = Terms(retries.attempts)
+        terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
         hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
+        pace = Pace(self.rates, lambda: self.limits, self.clock)
         pipeline = Pipeline(
             authenticate=authenticate,
             admit=Admit(self.clock, server.max_body),
+            pace=pace,
             route=route,
             hold=hold,
             forward=Forward(self.upstreams, hold, self.settle, retries),
-            relay=Relay(self.settle, self.clock, server.buffer_answers, self.leases),
+            relay=Relay(self.settle, self.clock, server.buffer_answers, self.leases, pace),
             settle=self.settle,
             crashed=_crashed,
         )
@@ -269,6 +286,14 @@ class Gateway:
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
             ),
             alerts=self.alerts,
+            budgets=BudgetDesk(
+                repository=self.budget_repository,
+                store=self.budgets,
+                standings=BudgetStandings(self.database, self.clock.now_us),
+                models=Models(tuple(self.aliases), tuple(self.providers)),
+                declared=declared_budgets(self.settings),
+                places=budget_places(self.settings),
+            ),
             reports=Reports(self.database),
             health=self.condition.health,
             metrics=self.metrics.registry,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import alerts, calls, config, db, demo, doctor, key, later, prices, serve, usage
+from gateway.cli import alerts, budget, calls, config, db, demo, doctor, key, later, prices, serve, usage
 from gateway.cli.estimate import estimate
 from gateway.cli.frame import Frame, group
 
@@ -32,6 +32,7 @@ app.command("demo")(demo.demo)
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
+app.add_typer(budget.app, name="budget")
 app.command("usage")(usage.usage)
 app.add_typer(calls.app, name="calls")
 app.add_typer(prices.app, name="prices")

@@ -52,7 +52,7 @@ def create(
     """Make a key and print its secret, this once."""
     from gateway.control import minting
 
-    refuse_later(budgets=budget, rate_limits=rpm or tpm)
+    refuse_later(budgets_inside_of_a_key=budget, rate_limits=rpm or tpm)
     secret = minting.new_secret()
     now = when.now_us()
     key = minting.new_key(

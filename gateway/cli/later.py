@@ -8,7 +8,6 @@ import typer
 from gateway.cli.frame import later
 
 _MISSING = {
-    "budget": "budgets",
     "report": "reports",
 }
 

@@ -13,12 +13,16 @@ from pydantic import StringConstraints
 from starlette.responses import JSONResponse
 
 from gateway.control.alerts_desk import AlertDesk
+from gateway.control.budget_terms import Models
+from gateway.core.budgets import Budget
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key
 from gateway.core.pricing import FilePrice, PriceBook
 from gateway.core.pricing.doubts import Doubt
 from gateway.core.routing import Provider
 from gateway.ports import Clock
+from gateway.storage.budget_standings import BudgetStandings
+from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
@@ -78,6 +82,22 @@ class PriceDesk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetDesk:
+    """Everything about budgets."""
+
+    repository: BudgetRepository
+    store: BudgetStore
+    """Refreshed after each change, so that it holds here at once."""
+    standings: BudgetStandings
+    models: Models
+    """What a budget may downgrade to."""
+    declared: tuple[Budget, ...] = ()
+    """Those of the settings file."""
+    places: Mapping[str, str | None] = field(default_factory=dict)
+    """Where the settings file declares them: `tollkeeper.yaml, line 12`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything the control plane works with."""
 
@@ -90,6 +110,7 @@ class Services:
     """The keys in this process's memory, refreshed after each change so that it holds here at once."""
     prices: PriceDesk
     alerts: AlertDesk
+    budgets: BudgetDesk
     reports: Reports
     health: Health
     metrics: CollectorRegistry

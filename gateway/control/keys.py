@@ -18,7 +18,7 @@ from gateway.core.keys import Key, digest
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"], dependencies=[Depends(refuse_strange)])
 
-_LATER = {"budget": "budgets", "rpm": "rate limits", "tpm": "rate limits", "in_flight": "rate limits"}
+_LATER = {"budget": "budgets inside of a key", "rpm": "rate limits", "tpm": "rate limits", "in_flight": "rate limits"}
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
 """Up to 64 letters, digits, `.`, `_` and `-`, the first and the last a letter or digit."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.money import Nano
-from gateway.core.scopes import ANY, Scope, Seen, seen_of, subject_of
+from gateway.core.scopes import Scope, ScopeIndex, seen_of
 from gateway.core.value import value
 from gateway.core.windows import Span, Window, span_of
 
@@ -81,22 +81,14 @@ class Bound:
 
 
 class Budgets:
-    """All budgets in force, found by what a call is counted by: ten thousand cost a call no more than ten.
-
-    Budgets of the same shape (the same dimensions, fixed or counted apart) are found by one look-up together.
-    """
+    """All budgets in force, found by what a call is counted by."""
 
     def __init__(self, budgets: Iterable[Budget], zones: Mapping[str, tzinfo]) -> None:
         """`zones` holds every zone that a budget names."""
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
         self._zones = zones
         self._spans: dict[tuple[Window, str], Span] = {}
-        self._shapes: dict[tuple[str, ...], dict[tuple[str, ...], list[Budget]]] = {}
-        for budget in self.all:
-            fixed = [part for part in budget.scope.parts if part[1] != ANY]
-            shape = tuple(dimension for dimension, _ in fixed)
-            values = tuple(wanted for _, wanted in fixed)
-            self._shapes.setdefault(shape, {}).setdefault(values, []).append(budget)
+        self._index = ScopeIndex([(budget.scope, budget) for budget in self.all])
 
     def __len__(self) -> int:
         return len(self.all)
@@ -106,16 +98,12 @@ class Budgets:
 
         The window is that of the call's start, and stays so however long it lasts.
         """
-        if not self._shapes:
+        if not self.all:
             return ()
-        seen = seen_of(facts, target, provider)
         bound = []
-        for shape, by_values in self._shapes.items():
-            for budget in by_values.get(_values(shape, seen), ()):
-                subject = subject_of(budget.scope, seen)
-                if subject is not None:
-                    span = self.span(budget, facts.started_us)
-                    bound.append(Bound(budget, Account(budget.name, subject, span.start_us), span))
+        for subject, budget in self._index.of(seen_of(facts, target, provider)):
+            span = self.span(budget, facts.started_us)
+            bound.append(Bound(budget, Account(budget.name, subject, span.start_us), span))
         if len(bound) > 1:
             bound.sort(key=_name)
         return bound
@@ -128,11 +116,6 @@ class Budgets:
             span = span_of(budget.window, self._zones[budget.zone], at_us)
             self._spans[key] = span
         return span
-
-
-def _values(shape: tuple[str, ...], seen: Seen) -> tuple[str, ...]:
-    """What a call has in these dimensions; a dimension that it lacks matches nothing."""
-    return tuple([seen.get(dimension) or "" for dimension in shape])
 
 
 def _name(bound: Bound) -> str:

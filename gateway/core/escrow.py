@@ -118,7 +118,8 @@ class Purse:
 
     def of(self, account: Account) -> Slice:
         """The slice of an account; empty if nothing was ever leased."""
-        return self._slices.get(account) or Slice()
+        one = self._slices.get(account)
+        return Slice() if one is None else one
 
     # --- holds ------------------------------------------------------------------------------------------------------
 

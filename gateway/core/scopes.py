@@ -5,7 +5,7 @@ dimension of a scope is not in it: what hangs on a client's label binds only cal
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from gateway.core.accounts import short
 from gateway.core.calls import CallFacts
@@ -125,3 +125,31 @@ def subject_of(scope: Scope, seen: Seen) -> str | None:
 def _quoted(has: str) -> str:
     """Two values must not read as one: the comma between them is never a value's own."""
     return has.replace("%", "%25").replace(",", "%2C") if "%" in has or "," in has else has
+
+
+T = TypeVar("T")
+
+
+class ScopeIndex(Generic[T]):
+    """Things that have a scope, found by what a call is counted by: ten thousand cost a call no more than ten.
+
+    Scopes of the same shape (the same dimensions, fixed or counted apart) are found by one look-up together.
+    """
+
+    def __init__(self, scoped: Iterable[tuple[Scope, T]]) -> None:
+        self._shapes: dict[tuple[str, ...], dict[tuple[str, ...], list[tuple[Scope, T]]]] = {}
+        for scope, thing in scoped:
+            fixed = [part for part in scope.parts if part[1] != ANY]
+            shape = tuple([dimension for dimension, _ in fixed])
+            values = tuple([wanted for _, wanted in fixed])
+            self._shapes.setdefault(shape, {}).setdefault(values, []).append((scope, thing))
+
+    def of(self, seen: Seen) -> list[tuple[str, T]]:
+        """Everything in whose scope a call is, each with the subject under which it counts it."""
+        found = []
+        for shape, by_values in self._shapes.items():
+            for scope, thing in by_values.get(tuple([seen.get(dimension) or "" for dimension in shape]), ()):
+                subject = subject_of(scope, seen)
+                if subject is not None:
+                    found.append((subject, thing))
+        return found

@@ -6,9 +6,9 @@ no longer than it is told. What a hold is for, and what it costs, is not known h
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gateway.core.accounts import Account
 from gateway.core.budgets import Bound, Mode
@@ -31,6 +31,8 @@ RENEWED = 10.0
 """Seconds between signs of life."""
 MARGIN = 2.0
 """Seconds before its end in which nothing is opened from a lease any more."""
+TOLD = 0.75
+"""Seconds between words to others about what is held here: less than one, for it takes a tick to come to it."""
 _POLL = 0.05
 """Seconds between questions whether others have given something back."""
 _IDLE = (4, 240)
@@ -39,8 +41,8 @@ _PLENTY = 8
 """There is plenty where so many times what a process likes to have is left for others."""
 
 
-_Need: TypeAlias = tuple[Nano, Nano]
-"""What is missing, and the account's limit."""
+_Need: TypeAlias = tuple[Nano, Nano, Nano]
+"""What the call misses that needs the most, what all who wait miss together, and the account's limit."""
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ class Leases:
         self._ending: set[Account] = set()
         self._freed = asyncio.Event()
         self._renew_at = 0.0
+        self._told: dict[Account, Nano] = {}
+        self._tell_at = 0.0
 
     # --- for calls --------------------------------------------------------------------------------------------------
 
@@ -124,17 +128,17 @@ class Leases:
         now_us = self._clock.now_us()
         least: Nano | None = None
         for bound in bounds:
-            if bound.budget.mode is Mode.HARD:
-                left = self._left(bound, now_us)
-                least = left if least is None else min(least, left)
-        return least
-
-    def _left(self, bound: Bound, now_us: int) -> Nano:
-        here = self.purse.of(bound.account)
-        standing = self._standings.get(bound.account, Standing())
-        others = max(0, standing.leased - here.granted)
-        taken = standing.spent + standing.reserve + others + here.settled + here.held
-        return max(0, bound.budget.limit_at(now_us) - taken)
+            if bound.budget.mode is not Mode.HARD:
+                continue
+            left = bound.budget.limit_at(now_us)
+            here = self.purse.of(bound.account)
+            standing = self._standings.get(bound.account)
+            if standing is not None:
+                left -= standing.spent + standing.reserve + max(0, standing.leased - here.granted)
+            left -= here.settled + here.held
+            if least is None or left < least:
+                least = left
+        return None if least is None else max(0, least)
 
     async def _ask(self, bounds: Sequence[Bound], amount: Nano) -> Lack | None:
         """Have SQL lease what is missing; what is still missing then, if anything is."""
@@ -142,7 +146,7 @@ class Leases:
         now_us = self._clock.now_us()
         limits = {bound.account: bound.budget.limit_at(now_us) for bound in bounds}
         needs = self.purse.short(accounts, amount, self._clock.monotonic())
-        await self._lease({account: (need, limits[account]) for account, need in needs.items()})
+        await self._lease({account: (need, need, limits[account]) for account, need in needs.items()})
         short = self.purse.short(accounts, amount, self._clock.monotonic())
         for bound in bounds:
             if bound.account in short:
@@ -160,8 +164,9 @@ class Leases:
 
     async def _lease(self, needs: Mapping[Account, _Need]) -> None:
         """One question to SQL at a time, for all who wait. Raises `Fault` (unavailable)."""
-        for account, (need, limit) in needs.items():
-            self._asked[account] = (max(need, self._asked.get(account, (0, 0))[0]), limit)
+        for account, (need, together, limit) in needs.items():
+            before = self._asked.get(account, (0, 0, limit))
+            self._asked[account] = (max(need, before[0]), together + before[1], limit)
         while self._asked and any(account in self._asked for account in needs):
             if self._round is None or self._round.done():
                 asked, self._asked = self._asked, {}
@@ -181,10 +186,10 @@ class Leases:
                 self._take(want, granted[want.account], asked_at + LIFE - MARGIN)
         self._freed.set()
 
-    def _want(self, account: Account, need: Nano, limit: Nano) -> Want:
+    def _want(self, account: Account, need: Nano, together: Nano, limit: Nano) -> Want:
         pace = self._pace(account)
         self._limits[account] = limit
-        wish = max(need, pace.ahead, 2 * pace.recent)
+        wish = max(together, pace.ahead, 2 * pace.recent)
         return Want(account, need, wish, limit, self.purse.of(account).generation)
 
     def _take(self, want: Want, granted: Granted, until: float) -> None:
@@ -211,13 +216,13 @@ class Leases:
     async def run(self, stopping: asyncio.Event) -> None:
         """Look after the slices until told to stop, then give back what is free. A database that fails is a state."""
         while not stopping.is_set():
-            await self._tolerated()
+            await self._tolerated(self.tick())
             await wait(stopping, TICK)
-        await self._tolerated()
+        await self._tolerated(self._give_all_back())
 
-    async def _tolerated(self) -> None:
+    async def _tolerated(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self.tick()
+            await work
         except Fault as fault:
             logger.debug("slices stay as they are: %s", fault.message)
 
@@ -235,7 +240,7 @@ class Leases:
             elif one.free > 2 * keep:
                 spare[account] = one.free - keep
             elif plenty and one.free < keep // 2:
-                needs[account] = (1, self._limits[account])
+                needs[account] = (1, 1, self._limits[account])
         async with self._one_at_a_time:
             await self._end([*ended, *(account for account in self._ending if account not in ended)])
             await self._give_back(spare)
@@ -244,6 +249,7 @@ class Leases:
         if self._clock.monotonic() >= self._renew_at:
             async with self._one_at_a_time:
                 await self._renew()
+        await self._tell_held()
 
     def _observe(self, account: Account, one: Slice) -> _Pace:
         pace = self._pace(account)
@@ -268,6 +274,22 @@ class Leases:
             self.purse.give_back(account, given[account])
         if given:
             await self._accounts.give_back(given)
+
+    async def _give_all_back(self) -> None:
+        """What is held and settled still goes with the rows of its calls, or with the journal."""
+        async with self._one_at_a_time:
+            await self._give_back({account: one.free for account, one in self.purse if one.free > 0})
+
+    async def _tell_held(self) -> None:
+        """Let everybody see what is held here, once a second while it changes (contract §5)."""
+        now = self._clock.monotonic()
+        if now < self._tell_at:
+            return
+        held = {account: one.held for account, one in self.purse if one.generation}
+        changed = {account: nano for account, nano in held.items() if self._told.get(account, 0) != nano}
+        if changed:
+            await self._accounts.tell_held(changed)
+        self._told, self._tell_at = held, now + TOLD
 
     async def _end(self, accounts: Sequence[Account]) -> None:
         """Nobody here spends from these any more: whatever is leased goes back."""

@@ -12,6 +12,7 @@ import os
 import select
 import struct
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -106,7 +107,11 @@ def _exactly(stream: BinaryIO, size: int) -> bytes | None:
 
 def main() -> None:
     stay_offline()
-    with open(0, "rb", buffering=0, closefd=False) as requests, open(1, "wb", closefd=False) as answers:
+    with (
+        suppress(BrokenPipeError),  # whoever asked was killed, and waits for no answer
+        open(0, "rb", buffering=0, closefd=False) as requests,
+        open(1, "wb", closefd=False) as answers,
+    ):
         serve(requests, answers)
 
 

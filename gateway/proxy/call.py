@@ -10,6 +10,7 @@ from gateway.core.accounts import Account
 from gateway.core.budgets import Bound
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts
 from gateway.core.keys import Caller, Secret
+from gateway.core.limits import Rate
 from gateway.core.money import Nano
 from gateway.core.pricing import Price
 from gateway.core.routing import Target
@@ -72,6 +73,15 @@ class Call:
 
 
 @value(frozen=True)
+class Taken:
+    """A place in a limit; it ends when its call does."""
+
+    rate: Rate
+    amount: int
+    """In the limit's unit."""
+
+
+@value(frozen=True)
 class Held:
     """Money set aside for one attempt; it ends in exactly one settlement."""
 
@@ -94,6 +104,10 @@ class OpenAttempt:
     """Monotonic seconds when the upstream was asked."""
     held: Held | None = None
     """Null: no hard budget binds it."""
+    held_in: tuple[int, ...] = ()
+    """Accounts of the ticket, by their place: of the budgets in which it is held …"""
+    seen_by: tuple[int, ...] = ()
+    """… and of those that only count it."""
 
 
 @dataclass(slots=True)
@@ -125,6 +139,9 @@ class Ticket:
     """The limit of an answer, where a budget left less than what was asked for."""
     downgraded_from: str | None = None
     max_cost_nano: Nano | None = None
+    rates: Sequence[Rate] = ()
+    """The limits that bind it."""
+    taken: list[Taken] = field(default_factory=list)
 
 
 @value(frozen=True)

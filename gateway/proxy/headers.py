@@ -50,6 +50,10 @@ _NONE: frozenset[str] = frozenset()
 _IN_CLEAR = ("accept-encoding", "identity")
 """The answer is read on its way, so it must not be compressed."""
 _ALSO_COPIED = frozenset(("retry-after", "retry-after-ms"))
+RATE_NAMES = frozenset(
+    f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")
+)
+"""Ours stand in their place where a limit of ours applies."""
 _COPIED = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-")
 
 
@@ -83,11 +87,12 @@ def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Hea
         name, value = field
         if name == "x-request-id" or name == "request-id":
             passed.append(("x-upstream-request-id", value))
-        elif name in dropped or (name.startswith(_OURS) and name != SIMULATED):
+        elif name.startswith(_OURS) and name != SIMULATED:
             continue
         else:
-            passed.append(field)
-            if name.startswith(_COPIED) or name in _ALSO_COPIED:
+            if name not in dropped:
+                passed.append(field)
+            if name.startswith(_COPIED) or (name in _ALSO_COPIED and name not in dropped):
                 passed.append((f"x-upstream-{name.removeprefix('x-')}", value))
     return passed
 

@@ -7,8 +7,9 @@ held in every budget that binds it. The only place that writes opening frames.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeAlias
 
-from gateway.core.accounts import MOST, Account
+from gateway.core.accounts import MOST, places_of
 from gateway.core.budgets import Bound, Budgets, Exhausted, Mode
 from gateway.core.calls import AttemptOpened, CallFacts
 from gateway.core.errors import Fault, Kind
@@ -119,13 +120,12 @@ class Hold:
             held.accounts if held is not None else (),
             tuple([bound.account for bound in bounds if bound.budget.mode is Mode.SOFT]),
         )
-        if bounds:
-            _count_for(ticket, (*opened.held_in, *opened.seen_by))
+        places = _count_for(ticket, opened) if bounds else _NOWHERE
         self._journal.open_attempt(opened)
         begun = self._clock.monotonic()
         if ticket.asked is None:
             ticket.asked = begun
-        ticket.open = OpenAttempt(opened, target, price, begun, held)
+        ticket.open = OpenAttempt(opened, target, price, begun, held, *places)
         ticket.held = None
         return ticket.open
 
@@ -144,20 +144,34 @@ class Hold:
         cap = ticket.max_cost_nano
         if not hard and cap is None:
             return plan
-        quotes = {target: self._quotes.of(reach, target) for target in plan.targets[: self._terms.attempts]}
-        known = {target: quote for target, quote in quotes.items() if not isinstance(quote, str)}
+        targets, dearest, why = self._priced(reach, plan)
         if cap is not None or not all(bound.budget.unpriced_allowed for bound in hard):
-            if not known:
-                raise _not_quoted(hard, str(quotes[plan.targets[0]]))
-            plan = Plan(tuple(known), plan.resolved_by)
-        if not known:
+            if dearest is None:
+                raise _not_quoted(hard, why or "it has no price")
+            if why is not None:
+                plan = Plan(tuple(targets), plan.resolved_by)
+        if dearest is None:
             ticket.held = Held(tuple([bound.account for bound in hard]), 0, None)
             return plan
-        dearest = max(known.values(), key=_nano)
         self._within_cap(ticket, dearest)
         if not hard:
             return plan
         return await self._hold(hard, dearest, reach, ticket) or plan
+
+    def _priced(self, reach: Reach, plan: Plan) -> tuple[list[Target], Quote | None, str | None]:
+        """The targets whose cost can be told, the dearest quote among theirs, and why the first other one has none."""
+        priced: list[Target] = []
+        dearest: Quote | None = None
+        why: str | None = None
+        for target in plan.targets[: self._terms.attempts]:
+            quote = self._quotes.of(reach, target)
+            if isinstance(quote, str):
+                why = why or quote
+                continue
+            priced.append(target)
+            if dearest is None or quote.nano > dearest.nano:
+                dearest = quote
+        return priced, dearest, why
 
     async def _hold(self, hard: Sequence[Bound], quote: Quote, reach: Reach, ticket: Ticket) -> "_Short | None":
         """Set aside what a quote says, or less, with a lower limit, where only money that is spent is in the way."""
@@ -262,10 +276,6 @@ def _downgrades(lack: Lack) -> bool:
     return lack.obstacle is Obstacle.SPENT and lack.bound.budget.exhausted is Exhausted.DOWNGRADE
 
 
-def _nano(quote: Quote) -> Nano:
-    return quote.nano
-
-
 def _not_quoted(hard: Sequence[Bound], why: str) -> Fault:
     strict = next((bound.budget.name for bound in hard if not bound.budget.unpriced_allowed), None)
     if strict is not None:
@@ -278,11 +288,25 @@ def _not_quoted(hard: Sequence[Bound], why: str) -> Fault:
     )
 
 
-def _count_for(ticket: Ticket, accounts: Sequence[Account]) -> None:
-    """The accounts of an attempt are among its call's. Raises `Fault` (unavailable): more than its frames can hold."""
-    for account in accounts:
-        if account not in ticket.accounts:
-            ticket.accounts.append(account)
-    if len(ticket.accounts) > MOST:
-        message = f"{len(ticket.accounts)} budgets count this call, and no more than {MOST} can"
+_Places: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_NOWHERE: _Places = ((), ())
+
+
+def _count_for(ticket: Ticket, opened: AttemptOpened) -> _Places:
+    """The accounts of an attempt are among its call's; where they are there.
+
+    Raises `Fault` (unavailable): more than its frames can hold.
+    """
+    first = not ticket.accounts
+    known = [*ticket.accounts]
+    for account in (*opened.held_in, *opened.seen_by):
+        if first or account not in known:
+            known.append(account)
+    if len(known) > MOST:
+        message = f"{len(known)} budgets count this call, and no more than {MOST} can"
         raise Fault(Kind.UNAVAILABLE, message, hint="make fewer budgets that overlap")
+    ticket.accounts = known
+    if first:  # nearly always, and in the order in which they were put there
+        hard = len(opened.held_in)
+        return tuple(range(hard)), tuple(range(hard, len(known)))
+    return places_of(opened.held_in, known), places_of(opened.seen_by, known)

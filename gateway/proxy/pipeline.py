@@ -13,6 +13,7 @@ from gateway.proxy.authenticate import Authenticate
 from gateway.proxy.call import Arrival, Ticket
 from gateway.proxy.forward import Forward
 from gateway.proxy.hold import Hold
+from gateway.proxy.pace import Pace
 from gateway.proxy.relay import Relay, Reply
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Outcome, Settle
@@ -28,6 +29,7 @@ class Pipeline:
         self,
         authenticate: Authenticate,
         admit: Admit,
+        pace: Pace,
         route: Route,
         hold: Hold,
         forward: Forward,
@@ -37,6 +39,7 @@ class Pipeline:
     ) -> None:
         self.authenticate = authenticate
         self.admit = admit
+        self.pace = pace
         self.route = route
         self.hold = hold
         self.forward = forward
@@ -53,6 +56,7 @@ class Pipeline:
         ticket = self.hold.call(arrival, admitted)
         try:
             call = await self.admit(admitted, arrival, ticket)
+            await self.pace(call, ticket)
             plan = await self.route(call.asked.model)
             plan = await self.hold(call, plan, ticket)
             answered = await self.forward(call, plan, ticket)

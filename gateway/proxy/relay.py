@@ -11,7 +11,8 @@ from gateway.core.value import value
 from gateway.ports import Clock, Escrow, Headers, UpstreamAnswer
 from gateway.proxy.call import Answered, Call, Ticket
 from gateway.proxy.forward import Refused
-from gateway.proxy.headers import client_fields, value_of
+from gateway.proxy.headers import RATE_NAMES, client_fields, value_of
+from gateway.proxy.pace import Pace
 from gateway.proxy.refusals import body_of, error_of, headers_of, refusal_of
 from gateway.proxy.settle import Outcome, Settle
 from gateway.proxy.streams import LongAnswer, StreamRelay
@@ -33,9 +34,10 @@ class Reply:
 class Relay:
     """Step six: from here the ticket belongs to the reply."""
 
-    def __init__(self, settle: Settle, clock: Clock, buffer_answers: int, escrow: Escrow) -> None:
+    def __init__(self, settle: Settle, clock: Clock, buffer_answers: int, escrow: Escrow, pace: Pace) -> None:
         self._settle = settle
         self._escrow = escrow
+        self._pace = pace
         self._clock = clock
         self._buffer = buffer_answers
 
@@ -44,7 +46,9 @@ class Relay:
             return await self._upstream_refusal(answered, call, ticket)
         kind = value_of(answered.answer.headers, "content-type") or ""
         if kind.startswith("text/event-stream"):
-            upstream = client_fields(answered.answer.headers, _STREAM_NAMES)
+            upstream = client_fields(
+                answered.answer.headers, _STREAM_NAMES | RATE_NAMES if ticket.rates else _STREAM_NAMES
+            )
             headers = [*upstream, *self._ours(call, answered.target.name, ticket), *_STREAM_FIELDS]
             return Reply(
                 answered.answer.status,
@@ -122,7 +126,8 @@ class Relay:
         return Reply(status, headers, body)
 
     def _head(self, call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
-        return client_fields(upstream) + self._ours(call, target, ticket)
+        passed = client_fields(upstream, RATE_NAMES) if ticket.rates else client_fields(upstream)
+        return passed + self._ours(call, target, ticket)
 
     def _ours(self, call: Call, target: str, ticket: Ticket) -> Headers:
         overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
@@ -132,13 +137,15 @@ class Relay:
             _CACHE_FIELD,
             ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
         ]
-        return fields + self._held(ticket) if ticket.bounds or ticket.lowered is not None else fields
+        return fields + self._held(ticket) if ticket.bounds or ticket.rates or ticket.lowered is not None else fields
 
     def _held(self, ticket: Ticket | None) -> Headers:
         """What budgets did to the call, and what the tightest of them has left."""
         fields: Headers = []
         if ticket is None:
             return fields
+        if ticket.rates:
+            fields += self._pace.fields(ticket.rates)
         if ticket.bounds and (left := usd_text(self._escrow.remaining(ticket.bounds))) is not None:
             fields.append(("x-tollkeeper-budget-remaining-usd", left))
         if ticket.lowered is not None:

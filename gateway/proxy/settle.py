@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.core.accounts import places_of
 from gateway.core.calls import CACHE_OFF, Attempt, CallRecord, End, Timings
 from gateway.core.holds import reserve_of
+from gateway.core.limits import Unit
 from gateway.core.money import Nano
 from gateway.core.pricing import PLAIN, PLAIN_TIERS, Conditions, Price, Priced, price_usage
 from gateway.core.usage import NOTHING_KNOWN, NOTHING_USED, Basis, Usage
@@ -60,9 +60,12 @@ class Settle:
         clock: Clock,
         crashed: Callable[[BaseException], None],
         escrow: Escrow,
+        rates: Escrow,
     ) -> None:
+        """`escrow` holds money, `rates` what limits count."""
         self._crashed = crashed
         self._escrow = escrow
+        self._rates = rates
         self._journal = journal
         self._tokenizer = tokenizer
         self._observers = observers
@@ -110,7 +113,7 @@ class Settle:
                 reserve = reserve_of(held.nano, cost, priced.at_least_nano)
             known = cost if cost is not None else priced.at_least_nano or 0
             self._escrow.settle(held.accounts, held.nano, known + reserve)
-        attempt = _attempt(ticket, opened, outcome, measured, duration_ms, priced, applied, reserve)
+        attempt = _attempt(opened, outcome, measured, duration_ms, priced, applied, reserve)
         ticket.attempts.append(attempt)
         ticket.open = None
         return attempt
@@ -123,6 +126,8 @@ class Settle:
         if (held := ticket.held) is not None:  # for an attempt that was never made
             self._escrow.settle(held.accounts, held.nano, 0)
             ticket.held = None
+        if ticket.taken:
+            self._leave(ticket)
         record = CallRecord(
             ticket.facts,
             end,
@@ -143,6 +148,17 @@ class Settle:
             except Exception as fault:  # noqa: BLE001  the call is well and in the books: told, and not spoilt
                 self._crashed(fault)
         return record
+
+    def _leave(self, ticket: Ticket) -> None:
+        """The call's places in limits: a request stays counted, tokens are what was used, nothing is in flight."""
+        for taken in ticket.taken:
+            used = taken.amount
+            if taken.rate.unit is Unit.IN_FLIGHT:
+                used = 0
+            elif taken.rate.unit is Unit.TOKENS:
+                used = _tokens(ticket, taken.amount)
+            self._rates.settle((taken.rate.bound.account,), taken.amount, used)
+        ticket.taken = []
 
     async def synced(self) -> None:
         """Returns when the closing frame is as durable as the settings promise."""
@@ -239,8 +255,18 @@ class Settle:
         return priced, None if conditions is PLAIN else conditions.as_text()
 
 
+def _tokens(ticket: Ticket, estimate: int) -> int:
+    """All that the attempts of a call used; the estimate where nobody knows."""
+    used = 0
+    for attempt in ticket.attempts:
+        prompt, generated = attempt.usage.prompt_tokens, attempt.usage.generated_tokens
+        if prompt is None and generated is None:
+            return estimate
+        used += (prompt or 0) + (generated or 0)
+    return used
+
+
 def _attempt(
-    ticket: Ticket,
     opened: OpenAttempt,
     outcome: Outcome,
     measured: _Measured,
@@ -274,8 +300,8 @@ def _attempt(
         applied,
         frame.hold_nano,
         reserve,
-        places_of(frame.held_in, ticket.accounts) if frame.held_in else (),
-        places_of(frame.seen_by, ticket.accounts) if frame.seen_by else (),
+        opened.held_in,
+        opened.seen_by,
     )
 
 

@@ -4,9 +4,11 @@
 `source`, variables in `environment`. Must not know what the rest of the gateway does with a setting.
 """
 
+from gateway.settings.budgets import BudgetSettings, HoldSettings
 from gateway.settings.defaults import default_data_folder
 from gateway.settings.documentation import SettingDoc, describe, later, table
 from gateway.settings.environment import Found, providers_from_environment
+from gateway.settings.limits import LimitSettings
 from gateway.settings.loading import load
 from gateway.settings.model import (
     AlertSettings,
@@ -33,10 +35,13 @@ __all__ = [
     "BUCKETS",
     "KINDS",
     "AlertSettings",
+    "BudgetSettings",
     "ChannelSettings",
     "DatabaseSettings",
     "Found",
+    "HoldSettings",
     "KeySettings",
+    "LimitSettings",
     "LoggingSettings",
     "ModelSettings",
     "PriceSettings",

@@ -5,6 +5,8 @@ Works on settings that were read, some of which may have been wrong; what was to
 
 from collections.abc import Mapping
 
+from gateway.settings.budgets import BudgetSettings
+from gateway.settings.limits import LimitSettings
 from gateway.settings.model import PriceSettings, ProviderSettings, Settings
 from gateway.settings.names import ADDRESS_NEEDED, split_target
 from gateway.settings.problems import Report, Wrong, did_you_mean
@@ -23,6 +25,10 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
     for target, price in settings.prices.targets.items():
         _check_price(target, price, names, tree, report)
     _check_keys(settings, tree, report)
+    for name, limit in settings.limits.items():
+        _check_limit(name, limit, tree, report)
+    for name, budget in settings.budgets.items():
+        _check_budget(name, budget, settings, names, tree, report)
     for name in settings.alerts.channels:
         _check_channel(name, tree, report)
 
@@ -102,3 +108,37 @@ def _check_channel(name: str, tree: Node, report: Report) -> None:
         report.add(node.path, node.origin, "`secret` is missing", hint)
     elif ways == ["apprise"] and (secret := node.below("secret")):
         report.add(secret.path, secret.origin, "`secret` has no meaning here", "it signs webhooks only")
+
+
+def _check_budget(
+    name: str, budget: BudgetSettings, settings: Settings, providers: set[str], tree: Node, report: Report
+) -> None:
+    node = tree.below("budgets", name)
+    if node is None:
+        return
+    stated = node.below("downgrade_to")
+    if budget.on_exhausted == "downgrade":
+        exhausted = node.below("on_exhausted") or node
+        if budget.mode == "soft":
+            message = "a soft budget refuses nothing, so it has nothing to downgrade"
+            report.add(exhausted.path, exhausted.origin, message, "write mode: hard, or leave this out")
+        if stated is None:
+            hint = "name a model of `models:`, or a target, PROVIDER/MODEL"
+            report.add(exhausted.path, exhausted.origin, "`downgrade_to` is missing", hint)
+    elif stated is not None:
+        report.add(stated.path, stated.origin, "has no meaning without `on_exhausted: downgrade`", "write both or none")
+    if stated is None or budget.downgrade_to is None or budget.downgrade_to in settings.models:
+        return
+    if "/" in budget.downgrade_to:
+        _check_target(budget.downgrade_to, stated, providers, report)
+    else:
+        hint = (
+            did_you_mean(budget.downgrade_to, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
+        )
+        report.add(stated.path, stated.origin, f"there is no model `{budget.downgrade_to}` under `models:`", hint)
+
+
+def _check_limit(name: str, limit: LimitSettings, tree: Node, report: Report) -> None:
+    node = tree.below("limits", name)
+    if node is not None and (limit.rpm, limit.tpm, limit.in_flight) == (None, None, None):
+        report.add(node.path, node.origin, "limits nothing", "state rpm, tpm or in_flight")

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
+from gateway.settings.budgets import BudgetSettings, HoldSettings
+from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
 from gateway.settings.secret_refs import SecretRef
 
@@ -208,10 +210,7 @@ class KeySettings(Section):
     """A key for callers that the file declares."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "budget": "budgets are",
-        "rpm": "limits are",
-        "tpm": "limits are",
-        "in_flight": "limits are",
+        "budget": "budgets inside of a key are",
     }
 
     secret: SecretRef = setting(rules.secret, "Where its secret is kept.", Default.REQUIRED)
@@ -221,6 +220,9 @@ class KeySettings(Section):
         mapping(rules.line_of_text, "NAME", names.label), "Labels that every call of it carries.", "{}"
     )
     expires_at: datetime | None = setting(rules.moment, "When it ends.", shown="never")
+    rpm: int | None = setting(RPM, "Its requests a minute.", shown="no limit")
+    tpm: int | None = setting(TPM, "Its tokens a minute, of prompts and answers together.", shown="no limit")
+    in_flight: int | None = setting(IN_FLIGHT, "Its calls at the same time.", shown="no limit")
     line: int | None = None
 
 
@@ -269,9 +271,6 @@ class Settings(Section):
     """Everything that was set, and the default of everything else."""
 
     LATER: ClassVar[Mapping[str, str]] = {
-        "budgets": "budgets are",
-        "holds": "holds are",
-        "limits": "limits are",
         "cache": "the cache is",
     }
 
@@ -291,6 +290,13 @@ class Settings(Section):
     keys: Mapping[str, KeySettings] = setting(
         named(KeySettings, "NAME", names.name("a key's name")), "Keys for callers.", "{}"
     )
+    budgets: Mapping[str, BudgetSettings] = setting(
+        named(BudgetSettings, "NAME", names.name("a budget's name")), "Limits in USD.", "{}"
+    )
+    limits: Mapping[str, LimitSettings] = setting(
+        named(LimitSettings, "NAME", names.name("a limit's name")), "How fast calls may come.", "{}"
+    )
+    holds: HoldSettings = setting(section(HoldSettings), "How money is set aside for a call.", "{}")
     alerts: AlertSettings = setting(section(AlertSettings), "Who is told of alerts.", "{}")
     logging: LoggingSettings = setting(section(LoggingSettings), "What is logged.", "{}")
 

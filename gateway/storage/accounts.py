@@ -10,7 +10,7 @@ known here.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.accounts import Account
@@ -131,6 +131,27 @@ class Accounts:
                 if await session.run(later):
                     renewed[account] = generation + 1
         return renewed
+
+    async def charge(self, charges: Mapping[Account, Charged]) -> None:
+        """What this owner has used of accounts that no ledger charges. Raises `Fault` (unavailable)."""
+        async with self._db.write() as session:
+            await charge(session, self._owner, charges)
+
+    async def forget(self, prefixes: Sequence[str], before_us: int) -> None:
+        """Drop the accounts whose names begin so and whose windows began before a moment. Raises `Fault`
+        (unavailable)."""
+        columns = budget_accounts.c
+        named = or_(*(columns.budget.startswith(prefix, autoescape=True) for prefix in prefixes))
+        old = and_(named, columns.window_start_us < before_us, columns.leased_nano == 0)
+        async with self._db.write() as session:
+            await session.run(delete(budget_accounts).where(old))
+
+    async def tell_held(self, held: Mapping[Account, Nano]) -> None:
+        """How much of its slices this owner holds, for others to see. Raises `Fault` (unavailable)."""
+        async with self._db.write() as session:
+            for account in sorted(held, key=_key):
+                mine = _is_leased(self._owner, account)
+                await session.run(update(budget_leases).where(mine).values(held_nano=held[account]))
 
     async def leases(self, before_us: int) -> list[Lease]:
         """Those that have expired before a moment, of whomever: held as uncertain until somebody replays or writes them

@@ -1,10 +1,10 @@
 """Budgets in SQL, and the index of them in memory that the data plane asks.
 
-What is spent of them, and held, is in `accounts`.
+What is spent of them, and held, is in `accounts`; what they begin with in `budget_seeds`.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,13 +14,14 @@ from sqlalchemy import Row, delete, insert, select, update
 from gateway.core.budgets import Budget, Budgets, Exhausted, Mode, Raise
 from gateway.core.errors import Fault, Kind
 from gateway.core.scopes import Scope
-from gateway.core.windows import Window
+from gateway.core.windows import Window, span_of
 from gateway.storage.audit import AuditEntry, record_change
+from gateway.storage.budget_seeds import begun, clear, forget, seed, shape_of, shapes_of
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.pages import Page, newest_first
 from gateway.storage.revisions import advance, revision_of
-from gateway.storage.tables import budgets
+from gateway.storage.tables import budget_starts, budgets
 
 CHANGEABLE = ("limit_nano", "mode", "alert_at", "exhausted", "downgrade_to", "unpriced_allowed", "raised")
 """The fields of a budget that `update` takes. Another window, zone or scope is another budget: its accounts differ."""
@@ -36,12 +37,16 @@ class BudgetRepository:
         self._now_us = now_us
 
     async def add(self, budget: Budget, actor: str) -> None:
-        """Store a new budget. Raises `Fault`: conflict if there is one of this name."""
+        """Store a new budget, with what the calls of its window have cost already.
+
+        Raises `Fault`: conflict if there is one of this name.
+        """
         async with self._db.write() as session:
             if await _find(session, budget.name) is not None:
                 message = f"there is a budget named {budget.name} already"
                 raise Fault(Kind.CONFLICT, message, hint="take another name, or change that one", param="name")
             await session.run(insert(budgets).values(_columns(budget)))
+            await self._seed(session, budget)
             await self._changed(session, actor, "budget.create", budget.name, _shown(budget))
 
     async def all(self) -> list[Budget]:
@@ -76,12 +81,36 @@ class BudgetRepository:
         return changed
 
     async def remove(self, name: str, actor: str) -> Budget:
-        """End a budget; what was counted under its name stays. Raises `Fault`: not found."""
+        """End a budget, and forget what was counted under its name. Raises `Fault`: not found."""
         async with self._db.write() as session:
             budget = await _require(session, name)
             await session.run(delete(budgets).where(budgets.c.name == name))
+            await clear(session, name)
             await self._changed(session, actor, "budget.remove", name, {})
         return budget
+
+    async def begin(self, file_budgets: Collection[Budget]) -> None:
+        """Have all budgets count, those of the settings file and the stored ones: each that does not yet, or did with
+        another window, zone or scope, begins with what the calls of its window have cost. Those that are in force no
+        more are forgotten. Raises `Fault` (unavailable)."""
+        declared = {budget.name: budget for budget in file_budgets}
+        in_force = {**{budget.name: budget for budget in await self.all()}, **declared}
+        async with self._db.read() as session:
+            shapes = await shapes_of(session, list(in_force))
+            waiting = [budget for name, budget in in_force.items() if shapes.get(name) != shape_of(budget)]
+            gone = await session.first(_gone(declared))
+        if not waiting and gone is None:
+            return
+        async with self._db.write() as session:
+            await forget(session, [row.budget for row in await session.all(_gone(declared))])
+            for budget in waiting:
+                if not await begun(session, budget):
+                    await self._seed(session, budget)
+
+    async def _seed(self, session: WriteSession, budget: Budget) -> None:
+        now_us = self._now_us()
+        span = span_of(budget.window, ZoneInfo(budget.zone), now_us)
+        await seed(session, budget, span.start_us, now_us)
 
     async def revision(self) -> int:
         """A number that grows with every change of any budget by any process."""
@@ -98,7 +127,7 @@ class BudgetRepository:
 class BudgetStore:
     """The budgets in force: those of the settings file, and the stored ones. Of one name the file's holds.
 
-    Answers from memory. Until the first `refresh` it knows the file's budgets only.
+    Answers from memory. Until the first `refresh` it knows the file's budgets only, and these may not have begun.
     """
 
     def __init__(self, repository: BudgetRepository, file_budgets: Sequence[Budget] = ()) -> None:
@@ -112,6 +141,8 @@ class BudgetStore:
 
         Raises `Fault` (unavailable) if the database fails; the budgets known so far stay in force.
         """
+        if self._revision is None:
+            await self._repository.begin(self._file_budgets)
         revision = await self._repository.revision()
         if revision == self._revision:
             return False
@@ -122,6 +153,12 @@ class BudgetStore:
     def _arranged(self, stored: Sequence[Budget]) -> Budgets:
         known = {budget.name: budget for budget in (*stored, *self._file_budgets)}
         return Budgets(known.values(), {budget.zone: ZoneInfo(budget.zone) for budget in known.values()})
+
+
+def _gone(declared: Collection[str]) -> Any:
+    """The budgets that once began and are in force no more."""
+    starts = budget_starts.c.budget
+    return select(starts).where(starts.not_in(select(budgets.c.name)), starts.not_in(list(declared)))
 
 
 async def _find(session: ReadSession, name: str) -> Budget | None:

@@ -251,6 +251,16 @@ budget_accounts = Table(
     sqlite_with_rowid=False,
 )
 
+Index(None, budget_accounts.c.budget, budget_accounts.c.window_start_us)
+
+budget_starts = Table(
+    "budget_starts",
+    metadata,
+    words("budget", primary_key=True),
+    words("shape", nullable=False),
+    number("since_us", nullable=False),
+)
+
 budget_leases = Table(
     "budget_leases",
     metadata,

@@ -43,6 +43,8 @@ class Asked:
     labels: Mapping[str, str] = field(default_factory=dict)
     web_search: bool = False
     """The provider may search the web for this call, and bill it."""
+    limit: int | None = None
+    """The most tokens of an answer that it asks for; null: it says nothing of it."""
 
 
 MAX_MODEL = 512
@@ -77,6 +79,7 @@ def read_request(body: bytes) -> Asked:
         user[:MAX_LABEL] if isinstance(user, str) else None,
         _labels(asked["metadata"]) if "metadata" in asked else {},
         may_search(asked),
+        limit_of(asked),
     )
 
 
@@ -111,6 +114,20 @@ def asked_tier(body: bytes) -> str | None:
 
 LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
 """What limits an answer, in tokens."""
+
+
+def limit_of(asked: Json) -> int | None:
+    """The limit of an answer; of two the larger, for nobody knows which one counts."""
+    limit: int | None = None
+    for name in LIMIT_FIELDS:
+        if name in asked and (stated := count_of(asked[name])) is not None:
+            limit = stated if limit is None else max(limit, stated)
+    return limit
+
+
+def count_of(stated: object) -> int | None:
+    """A number of tokens; −1 and whatever is no number mean no limit."""
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0 else None
 
 
 @value(frozen=True)

@@ -10,7 +10,7 @@ import orjson
 
 from gateway.core.value import value
 from gateway.wire.inline_data import without_data
-from gateway.wire.openai import LIMIT_FIELDS, may_search
+from gateway.wire.openai import count_of, limit_of, may_search
 
 _TEXT_PARTS = frozenset({"text", "refusal", "input_text", "output_text", "thinking", "reasoning", "tool_call"})
 _REASONING = ("reasoning", "reasoning_effort", "thinking", "enable_thinking", "chat_template_kwargs")
@@ -65,7 +65,7 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
         for message in messages:
             if isinstance(message, dict):
                 parts.see(message.get("content"))
-    limit = _limit(asked) if generates else 0
+    limit = limit_of(asked) if generates else 0
     tools = [tool for tool in _list(asked.get("tools")) if isinstance(tool, dict)]
     hosted = next((str(tool.get("type")) for tool in tools if tool.get("type") not in ("function", "custom")), None)
     tier = asked.get("service_tier")
@@ -126,19 +126,9 @@ def _elsewhere(asked: dict[str, Any]) -> str | None:
     return next((because for name, because in _ELSEWHERE.items() if asked.get(name) is not None), None)
 
 
-def _limit(asked: dict[str, Any]) -> int | None:
-    """The limit of an answer; of two the larger, for nobody knows which one counts."""
-    return max((stated for name in LIMIT_FIELDS if (stated := _count(asked.get(name))) is not None), default=None)
-
-
-def _count(stated: object) -> int | None:
-    """A number of tokens; −1 and whatever is no number mean no limit."""
-    return stated if isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0 else None
-
-
 def _choices(asked: dict[str, Any]) -> int:
     """Answers: `n`, or as many as the best is chosen of, to each of several prompts."""
-    wanted = max(1, *(_count(asked.get(name)) or 1 for name in ("n", "best_of")))
+    wanted = max(1, *(count_of(asked.get(name)) or 1 for name in ("n", "best_of")))
     prompts = asked.get("prompt")
     several = isinstance(prompts, list) and bool(prompts) and not isinstance(prompts[0], int)
     return wanted * (len(prompts) if several and isinstance(prompts, list) else 1)

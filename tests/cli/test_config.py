@@ -38,7 +38,7 @@ def test_a_secret_that_is_not_here_is_a_note_and_no_mistake(tmp_path: Path) -> N
 
 def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
-    file.write_text("providers:\n  openai: {api_key: sk-live-1}\nbudgets: {}\nretries: {atempts: 3}\n")
+    file.write_text("providers:\n  openai: {api_key: sk-live-1}\ncache: {}\nretries: {atempts: 3}\n")
     told = run(tmp_path, "config", "check", "--config", str(file))
     lines = told.stderr.splitlines()
 
@@ -47,7 +47,7 @@ def test_every_mistake_is_named_with_its_line(tmp_path: Path) -> None:
     assert len(lines) == 3
     assert f"{file}:2: providers.openai.api_key" in lines[0]
     assert "sk-live-1" not in told.stderr
-    assert f"{file}:3: budgets" in lines[1]
+    assert f"{file}:3: cache" in lines[1]
     assert "not in this version" in lines[1]
     assert "did you mean `attempts`?" in lines[2]
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gateway.storage.migrate import known_revisions
 from tests.cli.terminal import invoke, run
 from tests.databases import operator
 from tests.postgres_server import PostgresServer
@@ -34,11 +35,11 @@ def test_a_dry_run_of_an_upgrade_says_what_and_does_nothing(tmp_path: Path) -> N
     told = invoke(tmp_path, "db", "upgrade", "--dry-run")
     assert told.exit_code == 0
     assert "The first schema" in told.stderr
-    assert told.stderr.endswith("3 revisions to go, 0 calls, about 0 s\n")
+    assert told.stderr.endswith(f"{len(known_revisions())} revisions to go, 0 calls, about 0 s\n")
     assert list(tmp_path.iterdir()) == []
     looked = json.loads(invoke(tmp_path, "db", "upgrade", "--dry-run", "--json").stdout)
     assert (looked["before"], looked["after"], looked["calls"]) == (None, None, 0)
-    assert [step["seconds"] for step in looked["revisions"]] == [0, 0, 0]
+    assert {step["seconds"] for step in looked["revisions"]} == {0}
     assert list(tmp_path.iterdir()) == []
     made = invoke(tmp_path, "db", "upgrade", "--json")
     assert made.stderr == ""

@@ -7,15 +7,20 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from gateway.control.alerts_desk import AlertDesk
-from gateway.control.dependencies import Check, DeclaredKey, Health, PriceDesk, Services
+from gateway.control.budget_terms import Models
+from gateway.control.dependencies import BudgetDesk, Check, DeclaredKey, Health, PriceDesk, Services
 from gateway.control.router import control_app
+from gateway.core.budgets import Budget
 from gateway.core.keys import Key, digest
 from gateway.core.pricing import FilePrice, PriceBook
 from gateway.core.pricing.doubts import doubt_of
 from gateway.core.routing import Provider
+from gateway.core.windows import Window
 from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
 from gateway.storage.alerts import AlertRepository
+from gateway.storage.budget_standings import BudgetStandings
+from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
@@ -36,6 +41,7 @@ PROVIDERS = {
 TOKEN = "tka-the-admin-token-of-these-tests"
 SECRET_OF_THE_FILE = "tk-secret-of-the-file"
 FILE_KEY = Key("file:ci", "ci", "tk-secret", digest(SECRET_OF_THE_FILE), 0, team="platform", source="file")
+FILE_BUDGET = Budget("everything", 500_000_000_000, Window.MONTH, "Europe/Berlin", source="file")
 LOCAL, REMOTE = "127.0.0.1", "192.0.2.7"
 
 
@@ -86,6 +92,7 @@ def plane_on(database: Database) -> Plane:
     stated = FilePrice("gpu-box/llama-3-8b", {"input": Decimal("0.05"), "output": Decimal("0.20")})
     book = PriceBook(KNOWN_PRICES, [stated])
     prices = PriceRepository(database, clock.now_us)
+    budgets = BudgetRepository(database, clock.now_us)
     services = Services(
         version="1.2.3",
         admin_digest=digest(TOKEN),
@@ -102,6 +109,14 @@ def plane_on(database: Database) -> Plane:
             doubt=lambda entry: doubt_of(entry, _provider_of(entry), KNOWN_PRICES, KINDS),
         ),
         alerts=AlertDesk(AlertRepository(database, now_us=clock.now_us), Outbox(database, clock.now_us)),
+        budgets=BudgetDesk(
+            repository=budgets,
+            store=BudgetStore(budgets, (FILE_BUDGET,)),
+            standings=BudgetStandings(database, clock.now_us),
+            models=Models(("fast", "small"), tuple(PROVIDERS)),
+            declared=(FILE_BUDGET,),
+            places={FILE_BUDGET.name: "tollkeeper.yaml, line 30"},
+        ),
         reports=Reports(database),
         health=WELL,
         metrics=CollectorRegistry(),

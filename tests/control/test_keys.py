@@ -72,7 +72,7 @@ async def test_every_change_leaves_an_audit_entry_without_secrets(admin: httpx.A
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("budget", "5.00/month", "budgets are not in this version"),
+        ("budget", "5.00/month", "budgets inside of a key are not in this version"),
         ("rpm", 5, "rate limits are not in this version"),
         ("tpm", 5, "rate limits are not in this version"),
         ("in_flight", None, "rate limits are not in this version"),

@@ -17,7 +17,7 @@ from gateway.jobs.leases import LIFE, MARGIN, TICK, Leases
 from gateway.storage.accounts import Accounts, charge, release, standing_of
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database
-from tests.databases import new_database, opened
+from tests.databases import Operator, new_database, opened
 from tests.fakes.clock import FakeClock
 
 LIMIT = 1_000_000
@@ -268,3 +268,39 @@ async def test_the_dead_leave_nothing_behind(tmp_path: Path, clock: FakeClock) -
             await release(session, "dead")
         alive = Leases(Accounts(db, "alive"), clock, patience=0.0)
         assert await alive.hold([bound()], LIMIT - 10) is None
+
+
+@pytest.mark.anyio
+async def test_everybody_can_see_what_is_held(db: Database, leases: Leases, sql: Operator, clock: FakeClock) -> None:
+    await leases.hold([bound()], 100)
+    await ticks(leases, clock, 4)
+    assert sql.one("SELECT held_nano FROM budget_leases") == 100
+    leases.settle([ALL], 100, 40)
+    await ticks(leases, clock, 4)
+    assert sql.one("SELECT held_nano FROM budget_leases") == 0
+
+
+@pytest.mark.anyio
+async def test_whoever_stops_gives_back_what_is_free(db: Database, leases: Leases) -> None:
+    await leases.hold([bound()], 100)
+    await leases.hold([bound()], 50)
+    leases.settle([ALL], 100, 0)
+    stopping = asyncio.Event()
+    stopping.set()
+    await leases.run(stopping)
+    assert (await standing(db)).leased == 50
+
+
+@pytest.mark.anyio
+async def test_what_is_left_is_what_calls_have_left(db: Database, leases: Leases, other: Leases) -> None:
+    """Known fault 38: from the same figures that refuse."""
+    assert leases.remaining([]) is None
+    assert leases.remaining([bound()]) == LIMIT
+    await leases.hold([bound(), bound("small", 500)], 100)
+    assert leases.remaining([bound(), bound("small", 500)]) == 400
+    leases.settle([ALL, Account("small", "everything", 0)], 100, 30)
+    assert leases.remaining([bound()]) == LIMIT - 30
+    await shipped(db, leases, "one", 30)
+    assert leases.remaining([bound()]) == LIMIT - 30
+    await other.hold([bound()], 1000)
+    assert other.remaining([bound()]) == LIMIT - 30 - 70 - 1000

@@ -70,6 +70,15 @@ def test_silence_ends_it() -> None:
     assert served(REQUEST, idle_seconds=0.01, close=False) == [{"tokens": [2]}]
 
 
+def test_whoever_asked_and_was_killed_is_no_error() -> None:
+    command = [sys.executable, "-m", "gateway.providers.tokenizer_worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        worker.stdout.close()
+        _, said = worker.communicate(REQUEST)
+    assert (worker.returncode, said) == (0, b"")
+
+
 def test_it_stays_offline_and_removes_nothing() -> None:
     """Against a server that does listen, so that only the guard can be the reason."""
     source = (

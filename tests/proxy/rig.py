@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gateway.core.budgets import Budget, Budgets
 from gateway.core.calls import CallRecord
 from gateway.core.keys import Key, digest
+from gateway.core.limits import Limit, Limits
 from gateway.core.models import NO_FACTS, ModelFacts
 from gateway.core.pricing import FilePrice, Price, PriceBook
 from gateway.core.routing import Alias, Plan, Provider, Quirks, Retries, Target
@@ -19,6 +20,7 @@ from gateway.proxy.call import Arrival
 from gateway.proxy.forward import Forward
 from gateway.proxy.hold import Hold, Terms
 from gateway.proxy.ids import new_id
+from gateway.proxy.pace import Pace
 from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay, Reply
 from gateway.proxy.route import Route
@@ -117,6 +119,8 @@ class Rig:
     prices: PriceBook = field(default_factory=lambda: PRICES)
     budgets: Sequence[Budget] = ()
     escrow: MemoryEscrow = field(default_factory=MemoryEscrow)
+    limits: Sequence[Limit] = ()
+    rates: MemoryEscrow = field(default_factory=MemoryEscrow)
     crashes: list[BaseException] = field(default_factory=list)
     settle: Settle = field(init=False)
     pipeline: Pipeline = field(init=False)
@@ -124,7 +128,17 @@ class Rig:
     route: Route = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settle = Settle(self.journal, self.tokenizer, [self.witness], self.clock, self.crashes.append, self.escrow)
+        self.settle = Settle(
+            self.journal,
+            self.tokenizer,
+            [self.witness],
+            self.clock,
+            self.crashes.append,
+            self.escrow,
+            self.rates,
+        )
+        limits = Limits(self.limits)
+        pace = Pace(self.rates, lambda: limits, self.clock)
         providers = {provider.name: provider for provider in (A, B, STUBBORN)}
         self.route = Route(providers, self.aliases, self.prices, self.directory, refuse_unpriced=self.refuse_unpriced)
         index = Budgets(self.budgets, {budget.zone: ZoneInfo(budget.zone) for budget in self.budgets})
@@ -134,10 +148,11 @@ class Rig:
         self.pipeline = Pipeline(
             authenticate=self.authenticate,
             admit=Admit(self.clock, self.max_body),
+            pace=pace,
             route=self.route,
             hold=hold,
             forward=Forward(self.upstream, hold, self.settle, self.retries),
-            relay=Relay(self.settle, self.clock, self.buffer_answers, self.escrow),
+            relay=Relay(self.settle, self.clock, self.buffer_answers, self.escrow, pace),
             settle=self.settle,
             crashed=self.crashes.append,
         )

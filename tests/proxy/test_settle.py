@@ -217,8 +217,10 @@ class Clumsy:
 @pytest.mark.anyio
 async def test_an_observer_that_raises_spoils_no_call() -> None:
     made = rig(whole())
-    made.settle = Settle(made.journal, made.tokenizer, [Clumsy()], made.clock, made.crashes.append, made.escrow)
-    made.pipeline.relay = Relay(made.settle, made.clock, 1000, made.escrow)
+    made.settle = Settle(
+        made.journal, made.tokenizer, [Clumsy()], made.clock, made.crashes.append, made.escrow, made.rates
+    )
+    made.pipeline.relay = Relay(made.settle, made.clock, 1000, made.escrow, made.pipeline.pace)
     made.pipeline.forward = Forward(made.upstream, made.pipeline.hold, made.settle, Retries())
     assert (await made.call(chat())).status == 200
     assert [str(crash) for crash in made.crashes] == ["clumsy"]

@@ -12,6 +12,7 @@ from gateway.core.windows import Window
 from gateway.storage.audit import AuditLog
 from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.engine import Database
+from tests.databases import Operator
 
 NOW = 1_793_433_600_000_000
 BUDGET = Budget(
@@ -118,3 +119,61 @@ async def test_the_index_follows_every_change(budgets: BudgetRepository) -> None
     await budgets.remove("more", "cli")
     assert await store.refresh()
     assert len(store.budgets) == 1
+
+
+STARTS = "SELECT budget, shape FROM budget_starts ORDER BY budget"
+ACCOUNTS = "SELECT budget, subject, spent_nano FROM budget_accounts ORDER BY budget, subject"
+
+
+def account(sql: Operator, budget: str, spent: int, leased: int = 0) -> None:
+    day = NOW - NOW % 86_400_000_000
+    sql.run(
+        "INSERT INTO budget_accounts VALUES (:budget, 'everything', :day, :spent, 0, :leased)",
+        budget=budget, day=day, spent=spent, leased=leased,
+    )  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_budgets_of_the_file_begin_when_the_gateway_starts_and_only_then(
+    budgets: BudgetRepository, sql: Operator
+) -> None:
+    """What is counted of one that began stays; one of another shape counts anew, from the ledger."""
+    await BudgetStore(budgets, [plain("a"), plain("b")]).refresh()
+    assert sql.rows(STARTS) == [("a", "day UTC "), ("b", "day UTC ")]
+    account(sql, "a", 5)
+    account(sql, "b", 6)
+    weekly = replace(plain("b"), scope=scope_of([("team", "x")]))
+    store = BudgetStore(budgets, [plain("a", 9), weekly])
+    await store.refresh()
+    assert sql.rows(ACCOUNTS) == [("a", "everything", 5)]
+    assert sql.rows(STARTS) == [("a", "day UTC "), ("b", "day UTC team=x")]
+
+
+@pytest.mark.anyio
+async def test_a_budget_that_left_the_file_begins_anew_when_it_comes_back(
+    budgets: BudgetRepository, sql: Operator
+) -> None:
+    """Meanwhile nobody counted."""
+    await BudgetStore(budgets, [plain("a")]).refresh()
+    account(sql, "a", 5)
+    await BudgetStore(budgets).refresh()
+    assert sql.rows(STARTS) == []
+    await BudgetStore(budgets, [plain("a")]).refresh()
+    assert sql.rows(ACCOUNTS) == []
+
+
+@pytest.mark.anyio
+async def test_a_stored_budget_begins_when_it_is_made_and_is_forgotten_with_its_accounts(
+    budgets: BudgetRepository, sql: Operator
+) -> None:
+    """Except what somebody has leased: that ends as it will."""
+    for name in ("a", "b"):
+        await budgets.add(plain(name), "cli")
+    account(sql, "a", 5)
+    account(sql, "b", 6, leased=1)
+    await BudgetStore(budgets).refresh()
+    assert sql.rows(ACCOUNTS) == [("a", "everything", 5), ("b", "everything", 6)]
+    for name in ("a", "b"):
+        await budgets.remove(name, "cli")
+    assert sql.rows(ACCOUNTS) == [("b", "everything", 6)]
+    assert sql.rows(STARTS) == []

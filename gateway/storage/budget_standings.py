@@ -1,0 +1,155 @@
+"""How budgets stand in their windows now: what is spent, in reserve, held, and left. Never writes.
+
+A budget that counts values apart has an account for each: its figures are sums over them, and what remains of it is
+what remains to the one that has the least.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import CTE, BigInteger, ColumnElement, Select, Text, and_, case, cast, column, func, select, values
+
+from gateway.core.budgets import Budget
+from gateway.core.money import Nano
+from gateway.core.value import value
+from gateway.core.windows import Span, span_of
+from gateway.storage.budget_seeds import shape_of, shapes_of
+from gateway.storage.clock import wall_clock_us
+from gateway.storage.engine import Database
+from gateway.storage.tables import budget_accounts, budget_leases
+
+_accounts = budget_accounts.c
+_leases = budget_leases.c
+
+
+@value(frozen=True)
+class Figures:
+    """Nano-dollars."""
+
+    spent: Nano
+    reserve: Nano
+    held: Nano
+    """In the open holds of all processes, when each last said so."""
+    remaining: Nano
+    """Never below 0."""
+    over: Nano
+    """What is spent and in reserve beyond the limit."""
+
+
+@value(frozen=True)
+class BudgetStanding:
+    """A budget in the window that this moment lies in."""
+
+    budget: Budget
+    span: Span
+    limit: Nano
+    """With what it is raised by."""
+    figures: Figures | None
+    """Null: it has not begun to count. One of the settings file begins when a gateway starts with it."""
+    subjects: int
+    """How many have an account in this window."""
+
+
+@value(frozen=True)
+class SubjectStanding:
+    """One of those that a budget counts apart."""
+
+    subject: str
+    figures: Figures
+
+
+class BudgetStandings:
+    """Asks once for many budgets, however many these are."""
+
+    def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us) -> None:
+        self._db = db
+        self._now_us = now_us
+
+    async def of(self, budgets: Sequence[Budget]) -> list[BudgetStanding]:
+        """Each of these budgets, in their order. Raises `Fault` (unavailable)."""
+        if not budgets:
+            return []
+        now_us = self._now_us()
+        spans = {budget.name: _span(budget, now_us) for budget in budgets}
+        async with self._db.read() as session:
+            shapes = await shapes_of(session, list(spans))
+            rows = await session.all(_summed(_wanted(budgets, spans, now_us)))
+        found = {row.budget: row for row in rows}
+        standings = [_standing(budget, spans[budget.name], now_us, found.get(budget.name)) for budget in budgets]
+        return [
+            one if shapes.get(one.budget.name) == shape_of(one.budget) else replace(one, figures=None, subjects=0)
+            for one in standings
+        ]
+
+    async def subjects(self, budget: Budget, limit: int = 50) -> list[SubjectStanding]:
+        """Those that a budget counts apart, the dearest first. Raises `Fault` (unavailable)."""
+        now_us = self._now_us()
+        spans = {budget.name: _span(budget, now_us)}
+        statement = _each(_wanted([budget], spans, now_us))
+        charged = _accounts.spent_nano + _accounts.reserve_nano
+        async with self._db.read() as session:
+            rows = await session.all(statement.order_by(charged.desc(), _accounts.subject).limit(limit))
+        return [
+            SubjectStanding(row.subject, _figures(row.spent, row.reserve, row.held, row.remaining, row.over))
+            for row in rows
+        ]
+
+
+def _span(budget: Budget, now_us: int) -> Span:
+    return span_of(budget.window, ZoneInfo(budget.zone), now_us)
+
+
+def _wanted(budgets: Sequence[Budget], spans: Mapping[str, Span], now_us: int) -> CTE:
+    """Name, window and limit of each, as a table to join."""
+    columns = column("budget", Text), column("window_start_us", BigInteger), column("limit_nano", BigInteger)
+    rows = [(budget.name, spans[budget.name].start_us, budget.limit_at(now_us)) for budget in budgets]
+    return values(*columns, name="wanted").data(rows).cte("wanted")
+
+
+def _each(wanted: CTE) -> Select[Any]:
+    """Every account of these budgets in their windows, with what is held and left of it."""
+    held = (
+        select(func.coalesce(func.sum(_leases.held_nano), 0))
+        .where(
+            _leases.budget == _accounts.budget,
+            _leases.subject == _accounts.subject,
+            _leases.window_start_us == _accounts.window_start_us,
+        )
+        .scalar_subquery()
+    )
+    charged = _accounts.spent_nano + _accounts.reserve_nano
+    beyond = charged - wanted.c.limit_nano
+    same = and_(_accounts.budget == wanted.c.budget, _accounts.window_start_us == wanted.c.window_start_us)
+    return select(
+        _accounts.budget,
+        _accounts.subject,
+        _accounts.spent_nano.label("spent"),
+        _accounts.reserve_nano.label("reserve"),
+        cast(held, BigInteger).label("held"),
+        (0 - beyond - held).label("remaining"),
+        case((beyond > 0, beyond), else_=0).label("over"),
+    ).join_from(wanted, budget_accounts, same)
+
+
+def _summed(wanted: CTE) -> Select[Any]:
+    each = _each(wanted).subquery()
+    sums: list[ColumnElement[Any]] = [
+        func.sum(each.c[name]).label(name) for name in ("spent", "reserve", "held", "over")
+    ]  # fmt: skip
+    least, number = func.min(each.c.remaining).label("remaining"), func.count().label("subjects")
+    return select(each.c.budget, *sums, least, number).group_by(each.c.budget)
+
+
+def _standing(budget: Budget, span: Span, now_us: int, row: Any) -> BudgetStanding:
+    limit = budget.limit_at(now_us)
+    if row is None:
+        return BudgetStanding(budget, span, limit, Figures(0, 0, 0, limit, 0), 0)
+    figures = _figures(row.spent, row.reserve, row.held, row.remaining, row.over)
+    return BudgetStanding(budget, span, limit, figures, row.subjects)
+
+
+def _figures(spent: int, reserve: int, held: int, remaining: int, over: int) -> Figures:
+    """PostgreSQL sums whole numbers to decimals."""
+    return Figures(int(spent), int(reserve), int(held), max(0, int(remaining)), int(over))

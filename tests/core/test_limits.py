@@ -1,0 +1,32 @@
+"""Which counters bind a call, and for which minute."""
+
+from gateway.core.calls import CallFacts
+from gateway.core.limits import MINUTE_US, Limit, Limits, Unit
+from gateway.core.scopes import ANY, scope_of
+
+CALL = CallFacts("c", 5 * MINUTE_US + 7, "/v1/x", key="ci", team="search")
+
+
+def bound(*limits: Limit) -> list[tuple[str, str, int, int]]:
+    rates = Limits(limits).binding(CALL)
+    return [(r.bound.account.budget, r.bound.account.subject, r.bound.account.window_start_us, r.most) for r in rates]
+
+
+def test_each_unit_has_a_counter_of_its_own() -> None:
+    limit = Limit("l", scope_of([("key", ANY)]), rpm=6, tpm=70, in_flight=8)
+    assert bound(limit) == [
+        ("rpm:l", "key=ci", 5 * MINUTE_US, 6),
+        ("tpm:l", "key=ci", 5 * MINUTE_US, 70),
+        ("in_flight:l", "key=ci", 0, 8),
+    ]
+
+
+def test_who_is_in_no_scope_is_bound_by_nothing() -> None:
+    assert bound(Limit("l", scope_of([("team", "other")]), rpm=1)) == []
+    assert bound(Limit("l", scope_of([("team", "search")]))) == []
+    assert bound() == []
+
+
+def test_a_minute_ends() -> None:
+    (rate,) = Limits([Limit("l", rpm=1)]).binding(CALL)
+    assert (rate.unit, rate.bound.span.end_us) == (Unit.REQUESTS, 6 * MINUTE_US)
