@@ -1,4 +1,4 @@
-"""Every protocol the proxy needs, on one screen. `app/` binds an adapter to each.
+"""Every protocol that the proxy, and what happens without a caller, need. `app/` binds an adapter to each.
 
 Times: `*_us` are microseconds since 1970 UTC, `monotonic` is seconds on a monotonic clock.
 """
@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.core.accounts import Account
 from gateway.core.budgets import Bound
 from gateway.core.calls import AttemptOpened, CallRecord
+from gateway.core.deliveries import Message, Outcome
 from gateway.core.escrow import Lack
 from gateway.core.keys import Caller, Secret
 from gateway.core.money import Nano
@@ -139,3 +140,24 @@ class Observer(Protocol):
     """Sees every ended call once: log line, metric. Must not raise, must not wait."""
 
     def call_ended(self, record: CallRecord) -> None: ...
+
+
+class Channel(Protocol):
+    """Where alerts are told: a webhook, or a service that people read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str:
+        """`webhook` or `apprise`."""
+
+    @property
+    def address(self) -> str:
+        """What may be shown of where it leads."""
+
+    @property
+    def digest(self) -> str:
+        """Another one as soon as it leads elsewhere."""
+
+    async def send(self, message: Message) -> Outcome:
+        """Try once, within half a minute. Never fails: what went wrong is in the outcome."""

@@ -5,12 +5,14 @@ Reads the settings once and hands values down. Tests build the gateway through t
 
 import logging
 import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
+from gateway.app.alerts import alert_desk, channels_of
 from gateway.app.budgets import budget_places, declared_budgets
 from gateway.app.configured import (
     Configured,
@@ -35,6 +37,7 @@ from gateway.core.escrow import Charged
 from gateway.core.keys import digest
 from gateway.core.limits import Limits
 from gateway.core.routing import Retries, Target
+from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.rates import Rates
@@ -132,7 +135,9 @@ class Gateway:
         self.providers = {name: one.provider for name, one in configured.items()}
         self.admin_token = admin_token(settings.server.data, environ)
         self.declared, declared_secrets = declared_keys(settings, environ)
-        secrets = (self.admin_token, *declared_secrets, *provider_keys(configured), *database_secrets(settings))
+        channels, channel_secrets = channels_of(settings, environ, now_us)
+        own_secrets = (self.admin_token, *declared_secrets, *channel_secrets)
+        secrets = (*own_secrets, *provider_keys(configured), *database_secrets(settings))
         self.logs: Logs = configure(settings.logging.format, secrets=secrets)
         self.database = Database(settings.database.url)
         self.journal = JournalWriter(
@@ -153,21 +158,12 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
+        self.alerts = alert_desk(settings, self.database, channels, now_us, self.journal.id)
         self.limits = Limits(declared_limits(settings))
         self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
-        self.condition = Condition(
-            lag=self.ledger_job.stats,
-            reading=lambda: self.scheduler.stats()["keys"].trouble,
-            journal=self.journal.stats,
-            bytes_on_disk=lambda: bytes_of(settings.database.journal),
-            log_lines_dropped=lambda: self.logs.dropped,
-            providers=self.providers,
-            known=self.metrics.known,
-            totals=self.metrics.storage,
-            team=team,
-        )
+        self.condition = self._condition()
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
         self.prices = price_book(settings, self.providers)
@@ -229,6 +225,10 @@ class Gateway:
         if self.limits.all:
             jobs.add("rates", self.rates.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
+        if self.alerts.channels:
+            channels = [one.channel for one in self.alerts.channels.values()]
+            sender = DeliveryJob(self.alerts.outbox, channels, self.clock, random.random, self.journal.id)
+            jobs.add("deliveries", sender.run)
         if self.team is not None:
             jobs.every("team", SHOW_EVERY, self._show_now_and_then)
         return jobs
@@ -285,6 +285,7 @@ class Gateway:
             prices=price_desk(
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
             ),
+            alerts=self.alerts,
             budgets=BudgetDesk(
                 repository=self.budget_repository,
                 store=self.budgets,
@@ -301,6 +302,19 @@ class Gateway:
         )
 
     # how we are
+
+    def _condition(self) -> Condition:
+        return Condition(
+            lag=self.ledger_job.stats,
+            reading=lambda: self.scheduler.stats()["keys"].trouble,
+            journal=self.journal.stats,
+            bytes_on_disk=lambda: bytes_of(self.settings.database.journal),
+            log_lines_dropped=lambda: self.logs.dropped,
+            providers=self.providers,
+            known=self.metrics.known,
+            totals=self.metrics.storage,
+            team=self.team,
+        )
 
     def _charged(self, journal_id: str, charges: Mapping[Account, Charged]) -> None:
         """The ledger has charged budgets; what others held is not in this process's slices."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import budget, calls, config, db, demo, doctor, key, later, prices, serve, usage
+from gateway.cli import alerts, budget, calls, config, db, demo, doctor, key, later, prices, serve, usage
 from gateway.cli.estimate import estimate
 from gateway.cli.frame import Frame, group
 
@@ -36,6 +36,7 @@ app.add_typer(budget.app, name="budget")
 app.command("usage")(usage.usage)
 app.add_typer(calls.app, name="calls")
 app.add_typer(prices.app, name="prices")
+app.add_typer(alerts.app, name="alerts")
 app.command("estimate")(estimate)
 app.command("doctor")(doctor.doctor)
 later.register(app)

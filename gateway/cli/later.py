@@ -9,7 +9,6 @@ from gateway.cli.frame import later
 
 _MISSING = {
     "report": "reports",
-    "alerts": "alerts",
 }
 
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import StringConstraints
 from starlette.responses import JSONResponse
 
+from gateway.control.alerts_desk import AlertDesk
 from gateway.control.budget_terms import Models
 from gateway.core.budgets import Budget
 from gateway.core.errors import Fault, Kind
@@ -108,6 +109,7 @@ class Services:
     ring: KeyStore
     """The keys in this process's memory, refreshed after each change so that it holds here at once."""
     prices: PriceDesk
+    alerts: AlertDesk
     budgets: BudgetDesk
     reports: Reports
     health: Health

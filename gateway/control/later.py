@@ -10,7 +10,6 @@ LATER = {
     "limits": "rate limits",
     "providers": "providers in the admin API",
     "reports": "reports",
-    "alerts": "alerts",
 }
 """Below `/admin`, and what the refusal calls it."""
 

@@ -11,6 +11,8 @@ from gateway.settings.environment import Found, providers_from_environment
 from gateway.settings.limits import LimitSettings
 from gateway.settings.loading import load
 from gateway.settings.model import (
+    AlertSettings,
+    ChannelSettings,
     DatabaseSettings,
     KeySettings,
     LoggingSettings,
@@ -26,12 +28,15 @@ from gateway.settings.model import (
 )
 from gateway.settings.names import BUCKETS, KINDS
 from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.public import public_address
 from gateway.settings.secret_refs import SecretRef
 
 __all__ = [
     "BUCKETS",
     "KINDS",
+    "AlertSettings",
     "BudgetSettings",
+    "ChannelSettings",
     "DatabaseSettings",
     "Found",
     "HoldSettings",
@@ -56,5 +61,6 @@ __all__ = [
     "later",
     "load",
     "providers_from_environment",
+    "public_address",
     "table",
 ]

@@ -29,7 +29,7 @@ def _split(text: str, hint: str) -> SplitResult:
     if not reachable or not _PLAIN.fullmatch(text) or "/../" in f"{text}/":
         raise Wrong("is not an address that begins with http:// or https://", hint)
     if parts.username is not None or parts.password is not None:
-        raise Wrong("must not hold a user or a password", "a provider's key is its `api_key`")
+        raise Wrong("must not hold a user or a password", "a secret has a setting of its own")
     return parts
 
 
@@ -39,6 +39,16 @@ def check_base_url(text: str) -> str:
     if parts.query or parts.fragment or text[-1] in "?#":
         raise Wrong("must end with its path: no `?` and no `#`")
     return text
+
+
+def _webhook(text: str) -> str:
+    if _split(text, "write it like https://hooks.example.com/tollkeeper").fragment or text[-1] == "#":
+        raise Wrong("must not have a `#`")
+    return text
+
+
+def _public_url(text: str) -> str:
+    return check_base_url(text).rstrip("/")
 
 
 def _origin(text: str) -> str:
@@ -107,6 +117,8 @@ def check_no_password(text: str) -> None:
 
 
 base_url = scalar("http(s) address", check_base_url)
+webhook = scalar("http(s) address", _webhook)
+public_url = scalar("http(s) address", _public_url)
 web_origin = scalar("origin", _origin)
 host = scalar("address or name", _host)
 

@@ -29,6 +29,8 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
         _check_limit(name, limit, tree, report)
     for name, budget in settings.budgets.items():
         _check_budget(name, budget, settings, names, tree, report)
+    for name in settings.alerts.channels:
+        _check_channel(name, tree, report)
 
 
 def _check_provider(name: str, provider: ProviderSettings, tree: Node, report: Report) -> None:
@@ -91,6 +93,21 @@ def _check_keys(settings: Settings, tree: Node, report: Report) -> None:
         other = first.setdefault((str(secret.origin.folder), secret.content), name)
         if other != name:
             report.add(node.path, node.origin, f"has the same secret as the key `{other}`", "every key has its own")
+
+
+def _check_channel(name: str, tree: Node, report: Report) -> None:
+    node = tree.below("alerts", "channels", name)
+    if node is None or not isinstance(node.content, Mapping):
+        return
+    ways = [way for way in ("webhook", "apprise") if way in node.content]
+    if len(ways) != 1:
+        message = "leads to two places" if ways else "leads nowhere"
+        report.add(node.path, node.origin, message, "write exactly one of webhook, apprise")
+    elif ways == ["webhook"] and "secret" not in node.content:
+        hint = "deliveries are signed with it: `secret: env:NAME`"
+        report.add(node.path, node.origin, "`secret` is missing", hint)
+    elif ways == ["apprise"] and (secret := node.below("secret")):
+        report.add(secret.path, secret.origin, "`secret` has no meaning here", "it signs webhooks only")
 
 
 def _check_budget(

@@ -32,7 +32,7 @@ class TlsSettings(Section):
 class ServerSettings(Section):
     """Where the gateway listens and what it lets in."""
 
-    LATER: ClassVar[Mapping[str, str]] = {"public_url": "public_url is", "trusted_proxies": "trusted_proxies are"}
+    LATER: ClassVar[Mapping[str, str]] = {"trusted_proxies": "trusted_proxies are"}
 
     host: str = setting(addresses.host, "The address to listen on.", "127.0.0.1")
     port: int = setting(rules.integer(0, 65535), "The port of both planes; 0 takes a free one.", "4000")
@@ -46,6 +46,11 @@ class ServerSettings(Section):
         "The folder of everything that Tollkeeper keeps.",
         Default.FILLED_IN,
         shown="`tollkeeper` in the platform's folder for user data",
+    )
+    public_url: str | None = setting(
+        addresses.public_url,
+        "Where people reach the gateway; links in messages begin with it.",
+        shown="where it listens",
     )
     tls: TlsSettings | None = setting(section(TlsSettings), "Serve HTTPS with this certificate.")
     buffer_answers: int = setting(
@@ -222,6 +227,34 @@ class KeySettings(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSettings(Section):
+    """Where alerts are told: a webhook, or a service that people read."""
+
+    webhook: str | None = setting(addresses.webhook, "Where events are posted, signed as Standard Webhooks says.")
+    secret: SecretRef | None = setting(
+        rules.secret, "What a webhook is signed with: `whsec_` and base64, or any text; a webhook needs one."
+    )
+    apprise: SecretRef | None = setting(
+        rules.secret, "Where the address of a service is kept, as the library apprise writes it."
+    )
+    allow_private: bool = setting(
+        rules.flag, "Let it lead to this machine, a private network or a cloud's metadata.", "false"
+    )
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings(Section):
+    """Who is told of alerts."""
+
+    LATER: ClassVar[Mapping[str, str]] = {"rules": "alert rules are"}
+
+    channels: Mapping[str, ChannelSettings] = setting(
+        named(ChannelSettings, "NAME", names.name("a channel's name")), "Where alerts are told.", "{}"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingSettings(Section):
     """What is logged."""
 
@@ -239,7 +272,6 @@ class Settings(Section):
 
     LATER: ClassVar[Mapping[str, str]] = {
         "cache": "the cache is",
-        "alerts": "alerts are",
     }
 
     server: ServerSettings = setting(section(ServerSettings), "Where it listens.", Default.FILLED_IN)
@@ -265,6 +297,7 @@ class Settings(Section):
         named(LimitSettings, "NAME", names.name("a limit's name")), "How fast calls may come.", "{}"
     )
     holds: HoldSettings = setting(section(HoldSettings), "How money is set aside for a call.", "{}")
+    alerts: AlertSettings = setting(section(AlertSettings), "Who is told of alerts.", "{}")
     logging: LoggingSettings = setting(section(LoggingSettings), "What is logged.", "{}")
 
     source: str = "no settings file"

@@ -157,6 +157,12 @@ def _only_true(text: str) -> bool:
     return True
 
 
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise Wrong(f"{quoted(text)} is neither `true` nor `false`")
+    return text.lower() == "true"
+
+
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
@@ -174,6 +180,7 @@ def _line(text: str) -> str:
 
 
 only_true = scalar("`true`", _only_true)
+flag = scalar("`true` or `false`", _flag)
 moment = scalar("time (RFC 3339)", _moment)
 line_of_text = scalar("text", _line)
 path: Rule[Path] = Rule("path", lambda node, _: node.origin.absolute(text_of(node, "path")))

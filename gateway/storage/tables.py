@@ -296,3 +296,72 @@ budgets = Table(
     number("since_us", nullable=False),
 )
 Index(None, budgets.c.name, unique=True)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    serial("number"),
+    Column("id", Text, nullable=False, unique=True),
+    words("rule", nullable=False),
+    words("kind", nullable=False),
+    words("subject", nullable=False),
+    words("window", nullable=False),
+    words("severity", nullable=False),
+    words("facts", nullable=False),
+    words("channels", nullable=False),
+    words("state", nullable=False),
+    number("raised_us", nullable=False),
+    number("acknowledged_us"),
+    number("resolved_us"),
+)
+
+alert_deliveries = Table(
+    "alert_deliveries",
+    metadata,
+    serial("number"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("alert", Text, ForeignKey(alerts.c.id)),
+    words("channel", nullable=False),
+    words("kind", nullable=False),
+    words("body", nullable=False),
+    words("progress", nullable=False),
+    number("tries", nullable=False),
+    number("made_us", nullable=False),
+    number("until_us", nullable=False),
+    number("next_us"),
+    number("ended_us"),
+    number("status"),
+    words("error"),
+    words("claimed_by"),
+    number("claimed_until_us"),
+)
+Index(
+    None,
+    alert_deliveries.c.channel,
+    alert_deliveries.c.next_us,
+    sqlite_where=alert_deliveries.c.next_us.is_not(None),
+    postgresql_where=alert_deliveries.c.next_us.is_not(None),
+)
+
+alert_delivery_tries = Table(
+    "alert_delivery_tries",
+    metadata,
+    Column("delivery", Text, ForeignKey(alert_deliveries.c.id), nullable=False),
+    number("number", nullable=False),
+    number("began_us", nullable=False),
+    number("duration_us", nullable=False),
+    number("status"),
+    words("error"),
+    number("next_us"),
+    PrimaryKeyConstraint("delivery", "number"),
+    sqlite_with_rowid=False,
+)
+
+alert_channels_state = Table(
+    "alert_channels_state",
+    metadata,
+    words("channel", primary_key=True),
+    words("digest", nullable=False),
+    number("disabled_us", nullable=False),
+    words("reason", nullable=False),
+)

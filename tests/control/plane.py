@@ -6,6 +6,7 @@ from decimal import Decimal
 import httpx
 from prometheus_client import CollectorRegistry
 
+from gateway.control.alerts_desk import AlertDesk
 from gateway.control.budget_terms import Models
 from gateway.control.dependencies import BudgetDesk, Check, DeclaredKey, Health, PriceDesk, Services
 from gateway.control.router import control_app
@@ -17,8 +18,10 @@ from gateway.core.routing import Provider
 from gateway.core.windows import Window
 from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
+from gateway.storage.alerts import AlertRepository
 from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.budgets import BudgetRepository, BudgetStore
+from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
 from gateway.storage.prices import PriceRepository, PriceStore
@@ -105,6 +108,7 @@ def plane_on(database: Database) -> Plane:
             places={stated.target_pattern: "tollkeeper.yaml, line 20"},
             doubt=lambda entry: doubt_of(entry, _provider_of(entry), KNOWN_PRICES, KINDS),
         ),
+        alerts=AlertDesk(AlertRepository(database, now_us=clock.now_us), Outbox(database, clock.now_us)),
         budgets=BudgetDesk(
             repository=budgets,
             store=BudgetStore(budgets, (FILE_BUDGET,)),

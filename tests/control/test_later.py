@@ -9,8 +9,6 @@ LATER = {
     "/admin/limits": "rate limits",
     "/admin/providers/openai/check": "providers in the admin API",
     "/admin/reports/2026-10": "reports",
-    "/admin/alerts/channels/ops/test": "alerts",
-    "/admin/alerts/deliveries": "alerts",
 }
 
 

@@ -51,7 +51,7 @@ def test_a_wrong_value_names_its_variable(mistakes: Mistakes) -> None:
         ("TOLLKEEPER_KEYS", "keys can be set in the file only"),
         ("TOLLKEEPER_SERVER_ALLOWED_ORIGINS", "not one value, so it can be set in the file only"),
         ("TOLLKEEPER_SERVER_TLS", "not one value, so it can be set in the file only"),
-        ("TOLLKEEPER_SERVER_PUBLIC_URL", "public_url is not in this version"),
+        ("TOLLKEEPER_SERVER_TRUSTED_PROXIES", "trusted_proxies are not in this version"),
         ("TOLLKEEPER_RETRIES_COOLDOWN", "cooldown is not in this version"),
         ("TOLLKEEPER_CACHE_MODE", "the cache is not in this version"),
         ("TOLLKEEPER_BUDGETS", "budgets can be set in the file only"),

@@ -27,6 +27,7 @@ prices:
   claude/*: {like: openai}
   on_unknown: record
 keys:      {ci: {secret: env:CI_KEY, team: platform, models: [fast, "openai/*"], labels: {env: prod}, expires_at: 2027-01-31T00:00:00Z}}
+alerts:    {channels: {ops: {webhook: "https://h/x?y", secret: env:HOOK_SECRET, allow_private: false}, slack: {apprise: env:SLACK_URL}}}
 logging:   {format: json, prompts: off}
 """  # noqa: E501 - as the contract writes it
 
@@ -48,6 +49,9 @@ def test_every_setting_of_this_version_is_read(read: Read, tmp_path: Path) -> No
     key = settings.keys["ci"]
     assert (key.team, key.models, key.labels) == ("platform", ("fast", "openai/*"), {"env": "prod"})
     assert (key.expires_at, key.line) == (datetime(2027, 1, 31, tzinfo=UTC), 14)
+    ops, slack = settings.alerts.channels["ops"], settings.alerts.channels["slack"]
+    assert (ops.webhook, str(ops.secret), ops.allow_private) == ("https://h/x?y", "env:HOOK_SECRET", False)
+    assert (slack.webhook, str(slack.apprise)) == (None, "env:SLACK_URL")
     assert settings.logging.prompts == "off"
 
 

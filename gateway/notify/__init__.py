@@ -1,0 +1,1 @@
+"""How alerts leave the house: signed webhooks, and everything else through apprise."""

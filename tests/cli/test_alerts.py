@@ -1,0 +1,103 @@
+"""`tollkeeper alerts`: what happened and who was told, on a terminal."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from gateway.core.alerts.event import Alert
+from gateway.storage.alerts import AlertRepository
+from tests.cli.terminal import invoke
+from tests.databases import opened, url_of
+
+ALERT = Alert("unpriced", "price.unknown", "openai/x", "2026-11", 1_793_433_600_000_000)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what comes to `/in` and nothing else."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200 if self.path == "/in" else 404)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def data(tmp_path: Path, receiver: str) -> Path:
+    assert invoke(tmp_path, "db", "upgrade").exit_code == 0
+    (tmp_path / "tollkeeper.yaml").write_text(
+        f"""alerts:
+  channels:
+    ops: {{webhook: "{receiver}/in", secret: env:HOOK, allow_private: true}}
+    lost: {{webhook: "{receiver}/lost", secret: env:HOOK, allow_private: true}}
+    near: {{webhook: "{receiver}/in", secret: env:HOOK}}
+""",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+def alerts(data: Path, *words: str) -> tuple[int, str, str]:
+    told = invoke(data, "alerts", *words, "--config", str(data / "tollkeeper.yaml"), HOOK="any text")
+    return told.exit_code, told.stdout, told.stderr
+
+
+def test_alerts_are_listed(data: Path) -> None:
+    assert alerts(data, "list") == (0, "There is no alert.\n", "")
+
+    async def happen() -> None:
+        async with opened(url_of(data / "tollkeeper.db")) as db:
+            await AlertRepository(db).raise_alert(ALERT, ["ops"])
+
+    asyncio.run(happen())
+    code, shown, _ = alerts(data, "list")
+    assert code == 0
+    assert "No price is known for openai/x" in shown
+    assert ALERT.id in shown
+    (item,) = json.loads(alerts(data, "list", "--json")[1])["items"]
+    assert item["link"] == f"http://127.0.0.1:4000/admin/alerts/{ALERT.id}"
+
+
+def test_a_test_that_arrives_and_those_that_do_not(data: Path) -> None:
+    code, shown, _ = alerts(data, "test", "ops")
+    assert code == 0
+    assert shown.startswith("delivered to ops in ")
+    assert "answered 200" in shown
+    code, shown, _ = alerts(data, "test", "lost")
+    assert code == 1
+    assert shown.startswith("not delivered to lost: answered 404")
+    code, shown, _ = alerts(data, "test", "near", "--json")
+    assert code == 1
+    assert "allow_private" in json.loads(shown)["error"]
+    code, _, told = alerts(data, "test", "nobody")
+    assert (code, told) == (2, "Error: there is no channel nobody; `alerts.channels` names ops, lost, near\n")
+
+
+def test_deliveries_are_listed_and_sent_again(data: Path) -> None:
+    assert alerts(data, "deliveries")[1] == "There is no delivery.\n"
+    made = json.loads(alerts(data, "test", "ops", "--json")[1])
+    assert made["id"] in alerts(data, "deliveries")[1]
+    code, shown, _ = alerts(data, "redeliver", made["id"])
+    assert (code, shown) == (0, f"{made['id']} to ops is sent again by the running gateway\n")
+    (item,) = json.loads(alerts(data, "deliveries", "--json")[1])["items"]
+    assert (item["state"], len(item["tries"])) == ("waiting", 1)
+    assert alerts(data, "redeliver", "msg-0")[0] == 1

@@ -1,0 +1,146 @@
+"""Alerts, channels and deliveries over the admin API."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from gateway.control.alerts_desk import AlertDesk, DeclaredChannel
+from gateway.core.alerts.event import Alert, Severity
+from gateway.core.deliveries import Outcome
+from gateway.storage.audit import AuditLog
+from tests.control.plane import Plane
+from tests.fakes.channel import FakeChannel
+
+pytestmark = pytest.mark.anyio
+
+ALERT = Alert("spent", "budget.exhausted", "search", "2026-11", 1_793_433_600_000_000, Severity.CRITICAL, {"a": 1})
+
+
+@pytest.fixture
+def ops() -> FakeChannel:
+    return FakeChannel("ops")
+
+
+@pytest.fixture
+def desk(plane: Plane, ops: FakeChannel) -> AlertDesk:
+    declared = {"ops": DeclaredChannel(ops, True, "tollkeeper.yaml, line 3")}
+    return replace(plane.services.alerts, channels=declared, base="https://g.example")
+
+
+@pytest.fixture
+async def admin(plane: Plane, desk: AlertDesk) -> AsyncIterator[httpx.AsyncClient]:
+    async with plane.client(alerts=desk) as client:
+        yield client
+
+
+async def test_an_alert_is_listed_shown_acknowledged_and_resolved(
+    admin: httpx.AsyncClient, desk: AlertDesk, plane: Plane
+) -> None:
+    await desk.repository.raise_alert(ALERT, ["ops"])
+    await desk.repository.raise_alert(replace(ALERT, window="2026-12"), ["ops"])
+    first = (await admin.get("/admin/alerts?limit=1")).json()
+    second = (await admin.get("/admin/alerts", params={"limit": 1, "cursor": first["next"]})).json()
+    assert [one["window"] for one in (*first["items"], *second["items"])] == ["2026-12", "2026-11"]
+    shown = (await admin.get(f"/admin/alerts/{ALERT.id}")).json()
+    assert shown == second["items"][0] == {
+        "id": ALERT.id, "state": "raised", "title": "Budget search is spent", "type": "budget.exhausted",
+        "severity": "critical", "rule": "spent", "subject": "search", "window": "2026-11", "facts": {"a": 1},
+        "raised_at": "2026-10-31T08:00:00Z", "acknowledged_at": None, "resolved_at": None,
+        "link": f"https://g.example/admin/alerts/{ALERT.id}",
+    }  # fmt: skip
+    seen = (await admin.post(f"/admin/alerts/{ALERT.id}/acknowledge")).json()
+    assert (seen["state"], seen["acknowledged_at"]) == ("acknowledged", "2026-10-31T08:00:00Z")
+    over = (await admin.post(f"/admin/alerts/{ALERT.id}/resolve")).json()
+    assert (over["state"], over["title"]) == ("resolved", "Resolved: Budget search is spent")
+    assert (await admin.post(f"/admin/alerts/{ALERT.id}/acknowledge")).status_code == 409
+    actions = [(one.actor, one.action) for one in (await AuditLog(plane.database).page()).items]
+    assert actions == [("admin", "alert.resolve"), ("admin", "alert.acknowledge")]
+
+
+async def test_channels_are_shown_without_what_is_secret(admin: httpx.AsyncClient) -> None:
+    assert (await admin.get("/admin/alerts/channels")).json() == {
+        "items": [
+            {
+                "name": "ops", "kind": "webhook", "address": "https://ops.example", "allow_private": True,
+                "disabled_at": None, "disabled_because": None, "source": "file",
+            }
+        ],
+        "next": None,
+    }  # fmt: skip
+
+
+async def test_a_test_says_at_once_what_came_of_it(admin: httpx.AsyncClient, ops: FakeChannel) -> None:
+    answer = await admin.post("/admin/alerts/channels/ops/test")
+    assert answer.status_code == 200
+    delivery = answer.json()
+    assert (delivery["state"], delivery["status"], delivery["type"], delivery["alert"]) == (
+        "delivered", 200, "test", None,
+    )  # fmt: skip
+    (message,) = ops.messages
+    assert message.id == delivery["id"]
+    assert json.loads(message.body)["data"]["link"] == "https://g.example/admin/alerts"
+    ops.answer = Outcome(False, 500, "answered 500: no")
+    failed = (await admin.post("/admin/alerts/channels/ops/test")).json()
+    assert (failed["state"], failed["error"], len(failed["tries"])) == ("given_up", "answered 500: no", 1)
+
+
+async def test_a_channel_that_is_gone_is_shown_so_until_a_test_arrives(
+    admin: httpx.AsyncClient, ops: FakeChannel
+) -> None:
+    ops.answer = Outcome(False, 410, "answered 410", gone=True)
+    await admin.post("/admin/alerts/channels/ops/test")
+    (shown,) = (await admin.get("/admin/alerts/channels")).json()["items"]
+    assert (shown["disabled_at"], shown["disabled_because"]) == ("2026-10-31T08:00:00Z", "answered 410")
+    ops.answer = Outcome(True, 204)
+    await admin.post("/admin/alerts/channels/ops/test")
+    (shown,) = (await admin.get("/admin/alerts/channels")).json()["items"]
+    assert (shown["disabled_at"], shown["disabled_because"]) == (None, None)
+
+
+async def test_deliveries_are_listed_with_every_try_and_can_be_asked_for_again(
+    admin: httpx.AsyncClient, desk: AlertDesk, plane: Plane
+) -> None:
+    await desk.repository.raise_alert(ALERT, ["ops"])
+    test = (await admin.post("/admin/alerts/channels/ops/test")).json()
+    items = (await admin.get("/admin/alerts/deliveries")).json()["items"]
+    assert [(one["channel"], one["alert_state"], one["state"], len(one["tries"])) for one in items] == [
+        ("ops", None, "delivered", 1),
+        ("ops", "raised", "waiting", 0),
+    ]
+    again = (await admin.post(f"/admin/alerts/deliveries/{test['id']}/redeliver")).json()
+    assert (again["id"], again["state"], again["next_try_at"]) == (test["id"], "waiting", "2026-10-31T08:00:00Z")
+    assert len(again["tries"]) == 1
+    (entry,) = (await AuditLog(plane.database).page()).items
+    assert (entry.actor, entry.action, entry.subject) == ("admin", "delivery.redeliver", test["id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/admin/alerts/alert-0"),
+        ("POST", "/admin/alerts/alert-0/resolve"),
+        ("POST", "/admin/alerts/alert-0/acknowledge"),
+        ("POST", "/admin/alerts/channels/other/test"),
+        ("POST", "/admin/alerts/deliveries/msg-0/redeliver"),
+    ],
+)
+async def test_what_there_is_not_is_not_found(admin: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await admin.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/admin/alerts/rules", "/admin/alerts/rules/spent"])
+async def test_what_comes_later_is_refused_by_name(admin: httpx.AsyncClient, path: str) -> None:
+    answer = await admin.post(path)
+    assert answer.status_code == 501
+    assert answer.json()["detail"] == "alert rules are not in this version"
+
+
+async def test_nothing_is_told_without_the_token(plane: Plane) -> None:
+    async with plane.client(token=None) as client:
+        for path in ("", "/channels", "/deliveries", "/alert-0", "/rules"):
+            assert (await client.get(f"/admin/alerts{path}")).status_code == 401
+        assert (await client.post("/admin/alerts/channels/ops/test")).status_code == 401
