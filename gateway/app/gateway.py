@@ -255,7 +255,7 @@ class Gateway:
             refuse_unpriced=self.settings.prices.on_unknown == "refuse",
         )
         required = None if server.keys is None else server.keys == "required"
-        authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins))
+        authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins), self._by_key)
         retries = retries_of(self.settings)
         terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
         hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
@@ -315,6 +315,9 @@ class Gateway:
             totals=self.metrics.storage,
             team=self.team,
         )
+
+    def _by_key(self) -> bool:
+        return self.budgets.budgets.by_key or self.limits.by_key
 
     def _charged(self, journal_id: str, charges: Mapping[Account, Charged]) -> None:
         """The ledger has charged budgets; what others held is not in this process's slices."""

@@ -88,6 +88,8 @@ class Budgets:
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
         self._zones = zones
         self._spans: dict[tuple[Window, str], Span] = {}
+        self.by_key = any(budget.scope.by_key for budget in self.all)
+        """Whether any of them counts by key: a call without one would escape it."""
         self._index = ScopeIndex([(budget.scope, budget) for budget in self.all])
 
     def __len__(self) -> int:

@@ -55,6 +55,8 @@ class Limits:
 
     def __init__(self, limits: Iterable[Limit]) -> None:
         self.all: tuple[Limit, ...] = tuple(sorted(limits, key=_name))
+        self.by_key = any(limit.scope.by_key for limit in self.all)
+        """Whether any of them counts by key: a call without one would escape it."""
         self._index = ScopeIndex([(limit.scope, (limit, tuple(_counters(limit)))) for limit in self.all])
 
     def binding(self, facts: CallFacts) -> Sequence[Rate]:

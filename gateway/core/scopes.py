@@ -39,6 +39,10 @@ class Scope:
         return any(dimension in OF_TARGET for dimension, _ in self.parts)
 
     @property
+    def by_key(self) -> bool:
+        return any(dimension == "key" for dimension, _ in self.parts)
+
+    @property
     def counted(self) -> tuple[str, ...]:
         """The dimensions whose values are counted apart."""
         return tuple(dimension for dimension, fixed in self.parts if fixed == ANY)

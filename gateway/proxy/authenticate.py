@@ -4,7 +4,7 @@ A keyless call is served only where nobody but this machine's user can send it: 
 a forwarded request and a foreign host name are refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from gateway.proxy.call import Admitted
 
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """When a key is needed: always, never on loopback, or (None) as soon as one is configured."""
+    """When a key is needed: always, never on loopback, or (None) as soon as one, or something by key, is configured."""
 
     required: bool | None
     bound_to_loopback: bool
@@ -27,9 +27,11 @@ class KeyPolicy:
 class Authenticate:
     """Step one."""
 
-    def __init__(self, keys: KeyRing, policy: KeyPolicy) -> None:
+    def __init__(self, keys: KeyRing, policy: KeyPolicy, counted: Callable[[], bool] = lambda: False) -> None:
+        """`counted`: whether budgets or limits count by key now."""
         self._keys = keys
         self._policy = policy
+        self._counted = counted
 
     def __call__(self, headers: Mapping[str, str], peer: str | None) -> Admitted:
         """Raises `Fault` (bad key)."""
@@ -53,7 +55,7 @@ class Authenticate:
     def _needed(self) -> bool:
         if self._policy.required is not None:
             return self._policy.required
-        return not self._policy.bound_to_loopback or self._keys.any
+        return not self._policy.bound_to_loopback or self._keys.any or self._counted()
 
     def _not_local(self, headers: Mapping[str, str], peer: str | None) -> str | None:
         """Why this keyless request may come from somebody else; None if it cannot."""

@@ -112,3 +112,12 @@ def test_expired_and_revoked_keys_are_refused() -> None:
     ring = MemoryKeyRing(lambda: 5, [expired])
     with pytest.raises(Fault, match="expired"):
         Authenticate(ring, OPTIONAL)({**LOCAL, "authorization": "Bearer tk-abc"}, "127.0.0.1")
+
+
+def test_keys_are_needed_as_soon_as_something_is_counted_by_key() -> None:
+    """Else a call without one would escape its budget."""
+    with pytest.raises(Fault, match="no API key was sent"):
+        Authenticate(MemoryKeyRing(lambda: 0, ()), OPTIONAL, lambda: True)(LOCAL, "127.0.0.1")
+    explicit = KeyPolicy(required=False, bound_to_loopback=True)
+    admitted = Authenticate(MemoryKeyRing(lambda: 0, ()), explicit, lambda: True)(LOCAL, "127.0.0.1")
+    assert admitted.caller.key is None

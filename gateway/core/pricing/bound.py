@@ -74,7 +74,9 @@ class Bound:
         rung = self._rung(most)
         if rung.unknown is not None:
             return rung.unknown
-        total = self._fees + searches + _ROUNDINGS
+        total = self._fees + searches
+        if rung.input or rung.output:  # a price for each call alone has nothing to round
+            total += _ROUNDINGS
         for what, rate, quantity in (("input", rung.input, most.input), ("output", rung.output, most.output)):
             if quantity and rate is None:
                 return f"no price for {what}"
