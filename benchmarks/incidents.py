@@ -45,10 +45,11 @@ class Found:
     victim: str
     usd_a_day: float
     """What the victim spends on an ordinary day."""
-    tenth_dollar: int | None
     by: str | None
     late: int | None
     """Minutes from the tenth dollar to the finding; less than 0: before it."""
+    late_by_spend: int | None
+    """… to the first finding of another rule than `price_changed`."""
     usd: float
     """What it had cost when it was found; if it never was, in the end."""
 
@@ -78,7 +79,7 @@ def watched(seed: int, days: int = DAYS, *, calm: bool = False, rules: Sequence[
     begun, calls = perf_counter(), 0
     month = Month(seed, days, calm=calm)
     watches = [rule.watch() for rule in rules]
-    first: dict[int, tuple[Finding, float]] = {}
+    first: dict[int, list[tuple[Finding, float]]] = {}
     false = []
     for minute in month.minutes():
         calls += len(minute.calls)
@@ -88,8 +89,8 @@ def watched(seed: int, days: int = DAYS, *, calm: bool = False, rules: Sequence[
                 if not hit:
                     false.append(finding)
                 for place in hit:
-                    first.setdefault(place, (finding, month.incidents[place].nano))
-    found = tuple(_found(seed, month, place, first.get(place)) for place in range(len(month.incidents)))
+                    first.setdefault(place, []).append((finding, month.incidents[place].nano))
+    found = tuple(_found(seed, month, place, first.get(place, ())) for place in range(len(month.incidents)))
     return Told(seed, calls, found, tuple(false), days, perf_counter() - begun)
 
 
@@ -100,7 +101,7 @@ def _about(finding: Finding, month: Month) -> list[int]:
         place
         for place, incident in enumerate(month.incidents)
         if incident.begin < minute <= incident.end + _AFTERMATH
-        and incident.nano >= NANO_PER_USD
+        and (incident.nano >= NANO_PER_USD or finding.kind == "price_changed")
         and _touches(finding, incident, month)
     ]
 
@@ -114,19 +115,35 @@ def _touches(finding: Finding, incident: Incident, month: Month) -> bool:
     return key == incident.victim
 
 
-def _found(seed: int, month: Month, place: int, hit: tuple[Finding, float] | None) -> Found:
+def _found(seed: int, month: Month, place: int, hits: Sequence[tuple[Finding, float]]) -> Found:
     incident = month.incidents[place]
     keys = [key for key in month.keys if incident.victim in (key.name, key.target)]
     usd_a_day = sum(key.usd_a_day() for key in keys)
-    if hit is None:
+    if not hits:
         usd = incident.nano / NANO_PER_USD
-        return Found(seed, incident.kind, incident.victim, usd_a_day, incident.tenth_dollar, None, None, usd)
-    finding, nano = hit
-    at = (finding.at_us - START_US) // MINUTE_US
-    # Found before it had cost ten dollars: as long before as it took to cost them.
-    late = at - (incident.tenth_dollar if incident.tenth_dollar is not None else at)
+        return Found(seed, incident.kind, incident.victim, usd_a_day, None, None, None, usd)
+    finding, nano = hits[0]
+    unpriced = next((one for one, _ in hits if one.kind != "price_changed"), None)
+    late, late_by_spend = _late(incident, finding), _late(incident, unpriced)
     usd = nano / NANO_PER_USD
-    return Found(seed, incident.kind, incident.victim, usd_a_day, incident.tenth_dollar, finding.rule, late, usd)
+    return Found(seed, incident.kind, incident.victim, usd_a_day, finding.rule, late, late_by_spend, usd)
+
+
+def _late(incident: Incident, finding: Finding | None) -> int | None:
+    """Minutes from the tenth dollar to a finding; an incident that never cost ten dollars was found in time."""
+    if finding is None:
+        return None
+    at = (finding.at_us - START_US) // MINUTE_US
+    return at - (incident.tenth_dollar if incident.tenth_dollar is not None else at)
+
+
+def _by_spend(one: Found) -> str:
+    """How late it would have been without the rule that knows the price."""
+    if one.kind != "price change":
+        return ""
+    return (
+        " (by what is spent: never)" if one.late_by_spend is None else f" (by what is spent: {one.late_by_spend:+,d})"
+    )
 
 
 def main() -> int:
@@ -143,7 +160,7 @@ def main() -> int:
             late = "never" if one.late is None else f"{one.late:+,d}"
             print(
                 f"{one.seed:>4}  {one.kind:<17}{one.victim:<16}{one.usd_a_day:>11.2f}  {one.by or '–':<16}"
-                f"{one.usd:>9.2f}  {late}{'' if one.in_time else '  TOO LATE'}"
+                f"{one.usd:>9.2f}  {late}{_by_spend(one)}{'' if one.in_time else '  TOO LATE'}"
             )
     print()
     for month in months:

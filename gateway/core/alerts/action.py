@@ -5,7 +5,7 @@ Works out what exactly is proposed for a finding; who carries it out is not know
 
 from enum import StrEnum
 
-from gateway.core.alerts.finding import Finding
+from gateway.core.alerts.finding import Finding, Rule
 from gateway.core.value import value
 
 
@@ -50,3 +50,13 @@ def proposed(action: Action, finding: Finding) -> Proposal | None:
         return None
     to = {Act.LOWER_BUDGET: f"{action.percent}", Act.DOWNGRADE: action.model}.get(action.act)
     return Proposal(action.act, action.ask, on, to)
+
+
+@value(frozen=True)
+class Armed:
+    """A rule with what follows from a finding."""
+
+    rule: Rule
+    channels: tuple[str, ...] = ()
+    """Who is told."""
+    action: Action | None = None

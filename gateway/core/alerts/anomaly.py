@@ -20,8 +20,8 @@ from gateway.core.value import value
 
 WINDOWS = (5, 15, 60, 360)
 """Minutes over which bursts are summed."""
-_HOUR = WINDOWS.index(60)
-_CREEP_DAYS = (1, 3, 7)
+_LATELY, _HOUR = WINDOWS.index(15), WINDOWS.index(60)
+_CREEP_DAYS = (3, 7)
 _SUBJECTS = 2_000
 _UNTRUSTED_DAYS = 3
 """A history of so many days counts as much as knowing nothing."""
@@ -40,9 +40,9 @@ class Anomaly:
     """Whose sums are watched, each by itself."""
     min_nano: Nano = 5 * NANO_PER_USD
     """Less than this beyond the usual tells nobody."""
-    deviations: float = 15.0
+    deviations: float = 17.0
     """How far beyond the usual a burst is, in robust standard deviations."""
-    creep_deviations: float = 4.0
+    creep_deviations: float = 3.8
     """How far beyond the usual the sum of days is; infinite: creep is not looked for."""
 
     @property
@@ -138,10 +138,11 @@ class AnomalyWatch:
                 if window.sum > bound.bound_nano:
                     hour = self._burst(subject, course, _HOUR)
                     course.limit(place, bound.bound_nano, hour.usual_nano)
-                    yield bound, window.sum
+                    if _goes_on(course, bound):
+                        yield bound, window.sum
         for bound, before in self._creeps(subject, course):
-            if before + course.hour_nano > bound.bound_nano:
-                yield bound, before + course.hour_nano
+            if before + course.kept_nano > bound.bound_nano:
+                yield bound, before + course.kept_nano
 
     def _hour(self, subject: str, course: Course) -> _Bounds:
         known = self._bounds.get(subject)
@@ -173,10 +174,17 @@ class AnomalyWatch:
         windows = enumerate(course.windows)
         lines = [_sentence(subject, self._burst(subject, course, place), window.sum) for place, window in windows]
         lines += [
-            _sentence(subject, bound, before + course.hour_nano) for bound, before in self._creeps(subject, course)
+            _sentence(subject, bound, before + course.kept_nano) for bound, before in self._creeps(subject, course)
         ]
         told = self._told.has(subject, day_of(self._at_us - 1))
         return ("told already today; " if told else "") + "; ".join(lines)
+
+
+def _goes_on(course: Course, bound: Bound) -> bool:
+    """The last minutes have their part in it: what is over is not told again because a new day has begun."""
+    return bound.minutes <= WINDOWS[_LATELY] or (
+        2 * course.windows[_LATELY].sum * bound.minutes >= bound.bound_nano * WINDOWS[_LATELY]
+    )
 
 
 def _window(bound: Bound, at_us: int) -> str:

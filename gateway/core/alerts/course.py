@@ -59,12 +59,17 @@ class Course:
         it at once."""
         self._limits[place] = peak, cost
 
+    @property
+    def kept_nano(self) -> Nano:
+        """What will be remembered of the cost of the hour that is not over."""
+        return min([self.hour_nano, *(cost for _, cost in self._limits.values())])
+
     def _end_hour(self) -> None:
         for place, top in enumerate(self._tops):
             kept = min(top, self._limits[place][0]) if place in self._limits else top
             self.peaks[place].append(kept)
             self.today[place] = max(self.today[place], kept)
-        self.costs.append(min([self.hour_nano, *(cost for _, cost in self._limits.values())]))
+        self.costs.append(self.kept_nano)
         self.hour += 1
         self.hour_nano = 0
         self._limits.clear()

@@ -215,8 +215,8 @@ def _sentence(account: _Account, seen: Outlook) -> str:
     likely, earliest, latest = map(_when, (seen.likely_us, seen.earliest_us, seen.latest_us))
     return (
         f"{now.budget} ({now.subject}) has spent {dollars(now.spent_nano)} of {dollars(now.limit_nano)} in this "
-        f"window, {end}; at {dollars(seen.per_day_nano)} a day, as in the last {seen.days:.1f} days, it is exhausted {likely} "
-        f"(between {earliest} and {latest})"
+        f"window, {end}; at {dollars(seen.per_day_nano)} a day, as in the last {seen.days:.1f} days, it is exhausted "
+        f"{likely} (between {earliest} and {latest})"
     )
 
 

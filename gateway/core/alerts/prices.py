@@ -99,8 +99,10 @@ class PriceChangedWatch:
         for price in minute.prices:
             known = self._last.get(price.target) or {}
             before = known.get(price.bucket)
+            if before is not None and Decimal(before) == Decimal(price.usd_per_million):
+                continue
             self._last.put(price.target, {**known, price.bucket: price.usd_per_million})
-            if before is None or Decimal(before) == Decimal(price.usd_per_million):
+            if before is None:
                 continue
             finding = self._changed(price.target, price.bucket, before, price.usd_per_million, minute)
             if finding is not None:

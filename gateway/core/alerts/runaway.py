@@ -28,7 +28,7 @@ _YOUNG_DAYS = 2
 _YOUNG = 5
 """How many times the floor a sign must pass while a key has less history than that."""
 _SIGNS = ("repeats", "failures", "growth", "calls")
-_GROWN_CALLS = 30
+_GROWN_CALLS = 40
 _BY_KEY = Scope((("key", "*"),))
 _BY_SESSION = Scope((("key", "*"), ("session", "*")))
 
@@ -46,7 +46,7 @@ class Runaway:
     failures: int = 30
     """Failed calls in ten minutes, and four in five of all."""
     grown_tokens: int = 100_000
-    """Of a session's prompt, grown from call to call to at least four times what it was, over thirty calls."""
+    """Of a session's prompt, grown from call to call to at least four times what it was, over forty calls."""
     calls: int = 100
     """In ten minutes, of whatever kind."""
     beyond: float = 2.0
@@ -195,7 +195,7 @@ class RunawayWatch:
         if peaks is None:
             peaks = Peaks(day)
             self._peaks.put(owner, peaks)
-        young = peaks.days(day) < _YOUNG_DAYS
+        young = session is None and peaks.days(day) < _YOUNG_DAYS
         signs = _figures(self._rule, run, alike, session is not None, _YOUNG if young else 1)
         hit = next((place for place, sign in enumerate(signs) if self._fires(sign, peaks, day, place)), None)
         figures = [sign.figure for sign in signs]
