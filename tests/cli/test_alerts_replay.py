@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gateway.cli.alerts_replay import register
 from gateway.cli.frame import Frame, group
@@ -22,7 +22,7 @@ from tests.fakes.records import ATTEMPT, COMPLETED
 
 RULES = {
     "spent": AlertRuleSettings(kind="threshold", budget="all", at=(50,)),
-    "loops": AlertRuleSettings(kind="runaway", min_usd=0, repeats=20, action="freeze_key"),
+    "loops": AlertRuleSettings(kind="runaway", min_usd=Decimal(0), repeats=20, action="freeze_key"),
     "gone": AlertRuleSettings(kind="forecast", budget="nowhere"),
 }
 ALL = Budget("all", 16_000_000, Window.LIFETIME)

@@ -11,19 +11,21 @@ from gateway.settings.schema import attempt, settings_of
 from gateway.settings.source import Content, Node
 
 
-def node(content: Content, *path: str) -> Node:
+def node(content: object, *path: str) -> Node:
     """As the file reader would make it."""
-    inside: Content = content
+    inside: Content = None
     if isinstance(content, dict):
-        inside = {key: value if isinstance(value, Node) else node(value, *path, key) for key, value in content.items()}
+        inside = {key: node(value, *path, key) for key, value in content.items()}
     elif isinstance(content, list):
         inside = tuple(node(value, *path) for value in content)
+    elif isinstance(content, str):
+        inside = content
     return Node(path, Origin("f", 3, Path("/etc")), inside)
 
 
 def read(**content: object) -> AlertRuleSettings:
     report = Report()
-    rule = attempt(alert_rule, node(content, "rule"), report)  # type: ignore[arg-type]  # plain values, as YAML has them
+    rule = attempt(alert_rule, node(content, "rule"), report)
     assert not report.problems, report.problems
     assert rule is not None
     return rule
@@ -31,7 +33,7 @@ def read(**content: object) -> AlertRuleSettings:
 
 def mistakes(**content: object) -> str:
     report = Report()
-    attempt(alert_rule, node(content, "rule"), report)  # type: ignore[arg-type]  # plain values, as YAML has them
+    attempt(alert_rule, node(content, "rule"), report)
     assert report.problems
     return "\n".join(map(str, report.problems))
 

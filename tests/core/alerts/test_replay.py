@@ -62,8 +62,8 @@ traffic = st.lists(
 def test_live_and_replay_find_the_same_and_nothing_twice(calls: list[tuple[int, float | None, str, End]]) -> None:
     """Known fault 46."""
     by_minute: dict[int, list[tuple[float | None, str, End]]] = {}
-    for number, *rest in calls:
-        by_minute.setdefault(number, []).extend([(rest[0], rest[1], rest[2])] * 12)
+    for number, usd, key, end in calls:
+        by_minute.setdefault(number, []).extend([(usd, key, end)] * 12)
     minutes = [
         minute(number, *(call(number, usd, key, key, input_tokens=9000, end=end) for usd, key, end in some))
         for number, some in sorted(by_minute.items())
