@@ -1,0 +1,181 @@
+"""Alert rules as the file states them: a kind, what it watches, and only the parameters that this kind has.
+
+The words are told here a second time, because the settings lie below what owns them; tests hold both together.
+"""
+
+# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import TypeAlias
+
+from gateway.settings import rules
+from gateway.settings.problems import Report, Wrong, did_you_mean
+from gateway.settings.rules import quoted, scalar, text_of
+from gateway.settings.schema import Default, Rule, Section, attempt, entries_of, listing, read_section, setting
+from gateway.settings.source import Node
+
+Parts: TypeAlias = tuple[tuple[str, str], ...]
+"""Dimensions and values, `("tag", "env=prod")` for a tag."""
+
+DIMENSIONS = ("key", "team", "model", "session", "end_user", "target", "provider")
+TAG = "tag"
+TAKES: Mapping[str, tuple[str, ...]] = {
+    "threshold": ("budget", "at"),
+    "forecast": ("budget", "sure", "within", "after"),
+    "burn_rate": ("budget", "min_usd"),
+    "anomaly": ("scope", "min_usd", "deviations", "creep_deviations"),
+    "runaway": ("min_usd", "repeats", "failures", "grown_tokens", "calls", "beyond"),
+    "price_unknown": ("scope", "calls"),
+    "price_changed": ("percent",),
+    "metering_gap": ("scope", "minutes", "calls", "unpriced", "unmetered", "estimated", "behind"),
+    "latency": ("scope", "minutes", "calls", "above", "measure", "percentile"),
+    "errors": ("scope", "minutes", "calls", "share"),
+}
+"""The parameters of each kind, besides those of every rule."""
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "threshold": ("budget",),
+    "forecast": ("budget",),
+    "burn_rate": ("budget",),
+    "latency": ("above",),
+}
+_OF_EVERY_RULE = ("kind", "channels", "action", "ask", "lower_to", "downgrade_to")
+_ACTS: Mapping[str, str] = {"lower_budget": "lower_to", "downgrade": "downgrade_to"}
+"""What an action needs to be told."""
+_ON: Mapping[str, tuple[str, ...]] = {
+    "freeze_key": ("anomaly", "runaway", "errors", "latency", "metering_gap", "price_unknown"),
+    "lower_budget": ("threshold", "forecast", "burn_rate"),
+    "downgrade": ("anomaly", "runaway", "latency", "errors"),
+}
+"""Which kinds find what an action can act on."""
+
+
+def _number(low: str, high: str) -> Rule[float]:
+    def parse(text: str) -> float:
+        if not Decimal(low) <= rules.decimal_of(text) <= Decimal(high):
+            raise Wrong(f"must be from {low} to {high}, and {text} is not")
+        return float(text)
+
+    return scalar(f"number, {low} to {high}", parse)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise Wrong(f"{quoted(text)} is neither true nor false")
+    return text.lower() == "true"
+
+
+def _percentages(node: Node, report: Report) -> tuple[int, ...]:
+    given = listing(rules.integer(1, 1000), "").read(node, report)
+    if list(given) != sorted(set(given)):
+        raise Wrong("must go up from one percentage to the next", "write them like [50, 80, 100]")
+    return given
+
+
+def _scope(node: Node, report: Report) -> Parts:
+    parts: list[tuple[str, str]] = []
+    for dimension, child in entries_of(node).items():
+        if dimension not in (*DIMENSIONS, TAG):
+            hint = did_you_mean(dimension, (*DIMENSIONS, TAG))
+            report.add(child.path, child.origin, f"`{dimension}` is nothing that calls can be told apart by", hint)
+            continue
+        part = attempt(Rule("text", partial(_part, dimension)), child, report)
+        if part is not None:
+            parts.append(part)
+    return tuple(parts)
+
+
+def _part(dimension: str, node: Node, _: Report) -> tuple[str, str]:
+    text = text_of(node, "text").strip()
+    if not text or len(text) > 256:
+        raise Wrong("must have from 1 to 256 characters", 'or be "*", for a subject each')
+    if dimension == TAG and not all(piece.strip() for piece in text.partition("=")):
+        raise Wrong(f"{quoted(text)} is no tag", "write NAME=VALUE, or NAME=* for a subject each")
+    return dimension, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRuleSettings(Section):
+    """What to watch for. A parameter that is left out has the default of its kind, see `docs/alert-rules.md`."""
+
+    kind: str = setting(rules.choice(*TAKES), "What it watches for.", Default.REQUIRED)
+    channels: tuple[str, ...] = setting(
+        listing(rules.line_of_text, "list of channels"), "Who is told; nobody: it is listed, and that is all.", "[]"
+    )
+    budget: str | None = setting(rules.line_of_text, "The budget that it watches.")
+    scope: Parts | None = setting(
+        Rule("mapping: " + ", ".join(f"`{word}`" for word in (*DIMENSIONS, TAG)), _scope, scalar=False),
+        'Whose calls it watches: `{team: search, key: "*"}`; "*" watches each value by itself.',
+    )
+    action: str | None = setting(rules.choice(*_ON), "What it does besides telling.", shown="nothing")
+    ask: bool = setting(scalar("`true` or `false`", _flag), "Whether a person confirms the action first.", "true")
+    lower_to: int | None = setting(
+        rules.integer(1, 1000), "For `lower_budget`: the new limit in percent of what is spent."
+    )
+    downgrade_to: str | None = setting(rules.line_of_text, "For `downgrade`: the model or target asked instead.")
+    at: tuple[int, ...] | None = setting(
+        Rule("list of integers, 1 to 1000", _percentages, scalar=False),
+        "Percentages of the limit, going up.",
+        shown="the budget's `alert_at`",
+    )
+    sure: bool | None = setting(
+        scalar("`true` or `false`", _flag), "Tell only if the latest moment of the forecast lies in the window too."
+    )
+    within: float | None = setting(rules.duration("1h", "400d"), "Tell only of what is forecast so soon.")
+    after: float | None = setting(rules.duration("1h", "28d"), "How much course must be known.")
+    min_usd: Decimal | None = setting(rules.money("1000000"), "Less than this tells nobody.")
+    deviations: float | None = setting(_number("1", "1000"), "Robust standard deviations that a burst is beyond.")
+    creep_deviations: float | None = setting(_number("1", "1000"), "… that a creep over days is beyond.")
+    repeats: int | None = setting(rules.integer(2, 1_000_000), "Calls of nearly the same size in ten minutes.")
+    failures: int | None = setting(rules.integer(2, 1_000_000), "Failed calls in ten minutes.")
+    grown_tokens: int | None = setting(rules.integer(100, 100_000_000), "Of a prompt that grows from call to call.")
+    calls: int | None = setting(rules.integer(1, 10_000_000), "Calls: fewer tell nobody; `runaway`: in ten minutes.")
+    beyond: float | None = setting(_number("1", "1000"), "How many times what the key did before.")
+    percent: float | None = setting(_number("0", "1000"), "Changes of a price up to this tell nobody.")
+    minutes: int | None = setting(rules.integer(1, 1440), "The span that is looked at.")
+    unpriced: float | None = setting(rules.share("1"), "The share of answers without a known cost.")
+    unmetered: float | None = setting(rules.share("1"), "The share of answers without usage.")
+    estimated: float | None = setting(rules.share("1"), "How far the share of estimates may rise.")
+    behind: float | None = setting(rules.duration("1s", "1d"), "How long a record may wait for the ledger.")
+    above: float | None = setting(rules.duration("1ms", "1h"), "What the percentile must pass.")
+    measure: str | None = setting(rules.choice("ttft", "duration"), "What is measured.")
+    percentile: int | None = setting(rules.integer(1, 100), "Which percentile.")
+    share: float | None = setting(rules.share("1"), "The share of calls that fail.")
+    line: int | None = None
+
+
+def _read(node: Node, report: Report) -> AlertRuleSettings:
+    """A rule. Parameters of another kind, and missing ones, are reported."""
+    rule = read_section(AlertRuleSettings, node, report)
+    if rule.kind not in TAKES:
+        return rule
+    allowed = (*_OF_EVERY_RULE, *TAKES[rule.kind])
+    entries = entries_of(node)
+    for name, child in entries.items():
+        if name not in allowed and hasattr(rule, name):
+            hint = f"it takes {', '.join(TAKES[rule.kind])}"
+            report.add(child.path, child.origin, f"a rule of kind {rule.kind} has no `{name}`", hint)
+    for name in NEEDS.get(rule.kind, ()):
+        if name not in entries:
+            report.add(node.path, node.origin, f"`{name}` is missing", f"a rule of kind {rule.kind} needs it")
+    _check_action(rule, node, report)
+    return rule
+
+
+def _check_action(rule: AlertRuleSettings, node: Node, report: Report) -> None:
+    if rule.action is not None and rule.kind not in _ON[rule.action]:
+        message = f"a rule of kind {rule.kind} finds nothing that {rule.action} could act on"
+        report.add(
+            (*node.path, "action"), node.origin, message, f"{rule.action} goes with {', '.join(_ON[rule.action])}"
+        )
+    for action, needed in _ACTS.items():
+        given = getattr(rule, needed) is not None
+        if given != (rule.action == action):
+            problem = "goes with" if given else "is missing for"
+            report.add((*node.path, needed), node.origin, f"`{needed}` {problem} `action: {action}`")
+
+
+alert_rule: Rule[AlertRuleSettings] = Rule("section", _read, scalar=False, section=AlertRuleSettings)
+"""One rule; `mapping(alert_rule, "NAME", names.name("a rule's name"))` reads all of them by name."""

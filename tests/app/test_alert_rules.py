@@ -1,0 +1,68 @@
+"""From settings to rules: every parameter arrives, and the core's defaults where nothing is said."""
+
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gateway.app.alert_rules import KINDS, WITHOUT_PARAMETERS, armed, default_rule, rule_of
+from gateway.core.alerts.action import Act, Action
+from gateway.core.alerts.anomaly import Anomaly
+from gateway.core.alerts.burn_rate import BurnRate
+from gateway.core.alerts.forecast import Forecast
+from gateway.core.alerts.metering import MeteringGap
+from gateway.core.alerts.runaway import Runaway
+from gateway.core.alerts.service import Latency
+from gateway.core.alerts.threshold import Threshold
+from gateway.core.errors import Fault
+from gateway.core.scopes import Scope
+from gateway.settings.alert_rules import TAKES, AlertRuleSettings
+
+
+def given(kind: str, **stated: Any) -> AlertRuleSettings:
+    return AlertRuleSettings(kind=kind, **stated)
+
+
+def test_parameters_arrive_in_the_units_of_the_core() -> None:
+    assert rule_of("a", given("anomaly", min_usd=Decimal("2.5"), scope=(("team", "*"),))) == Anomaly(
+        "a", Scope((("team", "*"),)), 2_500_000_000
+    )
+    assert rule_of("f", given("forecast", budget="all", within=7200.0, after=86400.0, sure=True)) == Forecast(
+        "f", "all", True, 7_200_000_000, 24
+    )
+    assert rule_of("l", given("latency", above=1.5, measure="duration")) == Latency("l", 1500.0, "duration")
+    assert rule_of("m", given("metering_gap", calls=50, behind=120.0)) == MeteringGap("m", answers=50, behind_s=120.0)
+    assert rule_of("r", given("runaway", calls=500)) == Runaway("r", calls=500)
+    assert rule_of("t", given("threshold", budget="all", at=(50,))) == Threshold("t", "all", (50,))
+    assert rule_of("b", given("burn_rate", budget="all")) == BurnRate("b", "all")
+
+
+def test_every_kind_of_the_file_has_its_rule_and_every_parameter_a_field() -> None:
+    assert set(KINDS) == set(TAKES)
+    values: dict[str, Any] = {
+        "budget": "all", "scope": (("key", "*"),), "min_usd": Decimal(1), "at": (50,), "within": 3600.0,
+        "after": 3600.0, "above": 1.0, "behind": 1.0, "sure": True, "measure": "ttft",
+    }  # fmt: skip
+    for kind, names in TAKES.items():
+        stated = rule_of("x", given(kind, **{name: values.get(name, 7) for name in names}))
+        # One parameter, one field besides the name; the spans of a burn rate are not told in the file.
+        assert len(fields(stated)) - 1 - (kind == "burn_rate") == len(names), kind  # type: ignore[arg-type]  # a dataclass
+
+
+@pytest.mark.parametrize("kind", WITHOUT_PARAMETERS)
+def test_most_kinds_work_by_their_defaults(kind: str) -> None:
+    assert default_rule(kind).rule.name == kind
+
+
+def test_a_rule_is_armed_with_channels_and_action() -> None:
+    loops = armed("loops", given("runaway", channels=("ops",), action="downgrade", downgrade_to="small", ask=False))
+
+    assert loops.channels == ("ops",)
+    assert loops.action == Action(Act.DOWNGRADE, ask=False, model="small")
+    assert armed("loops", given("runaway")).action is None
+
+
+def test_a_scope_that_cannot_be_is_a_fault() -> None:
+    with pytest.raises(Fault, match="twice"):
+        rule_of("a", given("anomaly", scope=(("key", "a"), ("key", "b"))))
