@@ -115,18 +115,18 @@ class Stage:
 
 
 @contextlib.contextmanager
-def set_up(cores: Cores, command: str, options: Options | None = None) -> Iterator[Stage]:
-    """Raises `Failed` if the gateway does not come up."""
-    with made_ready(cores, command, options) as place, served(place) as stage:
+def set_up(cores: Cores, command: str, options: Options | None = None, more: str = "") -> Iterator[Stage]:
+    """`more`: settings besides the usual ones. Raises `Failed` if the gateway does not come up."""
+    with made_ready(cores, command, options, more) as place, served(place) as stage:
         yield stage
 
 
 @contextlib.contextmanager
-def made_ready(cores: Cores, command: str, options: Options | None = None) -> Iterator[Place]:
+def made_ready(cores: Cores, command: str, options: Options | None = None, more: str = "") -> Iterator[Place]:
     """All but the gateway."""
     with TemporaryDirectory(prefix="tollkeeper-bench-") as folder, upstream(cores.upstream, options) as port:
         place = Place(Path(folder), port, command, cores)
-        place.config.write_text(settings_text(place.data, port), encoding="utf-8")
+        place.config.write_text(settings_text(place.data, port) + more, encoding="utf-8")
         yield place
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from benchmarks.scenarios import (
     bodies,
+    budgets,
     burst,
     journal,
     latency,
@@ -25,6 +26,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         journal,
         sustained,
         burst,
+        budgets,
         streams,
         latency,
         bodies,

@@ -39,8 +39,7 @@ def print_budgets(standings: Sequence[BudgetStanding], now_us: int, as_json: boo
         print("There is no budget. `tollkeeper budget set NAME --limit USD` makes one.")
     else:
         print_table(console(), _COLUMNS, [_row(one) for one in standings])
-        print(_LEGEND)
-        _print_doubts(standings)
+        _print_notes(standings)
 
 
 def print_budget(standing: BudgetStanding, subjects: Sequence[SubjectStanding], now_us: int, as_json: bool) -> None:
@@ -56,11 +55,13 @@ def print_budget(standing: BudgetStanding, subjects: Sequence[SubjectStanding], 
         print_table(out, [Column("counted apart"), *_FIGURES], rows)
         if standing.subjects > len(subjects):
             print(f"The dearest {len(subjects)} of {count(standing.subjects)}.")
+    _print_notes([standing])
+
+
+def _print_notes(standings: Sequence[BudgetStanding]) -> None:
     print(_LEGEND)
-    _print_doubts([standing])
-
-
-def _print_doubts(standings: Sequence[BudgetStanding]) -> None:
+    if any(one.budget.scope.counted for one in standings):
+        print("Of those with a limit each: sums; used and remaining are of the one with the least left.")
     waiting = [one.budget.name for one in standings if one.figures is None]
     if waiting:
         names = ", ".join(waiting)
@@ -73,6 +74,8 @@ def _row(standing: BudgetStanding) -> list[str]:
     shown = [UNKNOWN, _usd(standing.limit), *[UNKNOWN] * 5]
     if figures is not None:
         shown = _figures(standing.limit, figures, apart=apart)
+    if apart:
+        shown[1] += " each"
     resets = "never" if standing.span.end_us is None else when.shown(standing.span.end_us, seconds=False)
     return [budget.name, *shown, resets, str(budget.mode), budget.scope.as_text() or "every call", budget.source]
 

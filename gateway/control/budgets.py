@@ -66,14 +66,14 @@ class StatedScope(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    key: str | None = None
-    team: str | None = None
-    model: str | None = None
-    session: str | None = None
-    end_user: str | None = None
-    target: str | None = None
-    provider: str | None = None
-    tag: list[str] | None = None
+    key: str = Field(default_factory=str)
+    team: str = Field(default_factory=str)
+    model: str = Field(default_factory=str)
+    session: str = Field(default_factory=str)
+    end_user: str = Field(default_factory=str)
+    target: str = Field(default_factory=str)
+    provider: str = Field(default_factory=str)
+    tag: list[str] = Field(default_factory=list)
     """`NAME=VALUE` each."""
 
 
@@ -237,7 +237,7 @@ def _terms(body: BudgetChange, now_us: int) -> dict[str, Any]:
     if "alert_at" in terms:
         terms["alert_at"] = percentages_of(body.alert_at)
     if "scope" in terms:
-        terms["scope"] = scope_from(body.scope.model_dump(exclude_none=True))
+        terms["scope"] = scope_from(body.scope.model_dump(exclude_unset=True))
     if body.raised is not None:
         terms["raised"] = coming_raise(body.raised.usd, body.raised.until, now_us)
     return terms

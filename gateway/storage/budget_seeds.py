@@ -5,19 +5,20 @@ come from the rollups where these tell apart what the scope does, else from the 
 what the last of its corrections says. What calls will cost is not known here.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import JSON, ColumnElement, Select, Subquery, case, cast, delete, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from gateway.core.accounts import Account
 from gateway.core.budgets import Budget, Mode
 from gateway.core.money import Nano
 from gateway.core.scopes import ANY, OF_TARGET, TAG, Scope, subject_of
 from gateway.storage.address import DialectName
+from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.corrections import corrected
 from gateway.storage.engine import ReadSession, WriteSession
 from gateway.storage.retention import kept_since
@@ -28,7 +29,7 @@ _OF_ROLLUPS = frozenset({"key", "team", "model"})
 """What rollups know of a call. They know its last target too, and not what its other attempts cost."""
 _PLAIN_NAME = re.compile(r"[^\"\\\x00-\x1f]+")
 """A name that is written in JSON as it is."""
-_ACCOUNTS_AT_ONCE = 500
+_ACCOUNTS = BulkInsert(budget_accounts, budget_accounts.c.keys())
 
 _Sums: TypeAlias = dict[str, tuple[Nano, Nano]]
 """Subject → spent and reserve."""
@@ -57,17 +58,12 @@ async def seed(session: WriteSession, budget: Budget, window_start_us: int, now_
     accounts = budget_accounts.c
     of_window = (accounts.budget == budget.name) & (accounts.window_start_us == window_start_us)
     await session.run(delete(budget_accounts).where(of_window, accounts.leased_nano == 0))
-    await session.run(update(budget_accounts).where(of_window).values(spent_nano=0, reserve_nano=0))
-    keeps_reserve = budget.mode is Mode.HARD
-    rows = [
-        _row(Account(budget.name, subject, window_start_us), max(0, spent), reserve if keeps_reserve else 0)
-        for subject, (spent, reserve) in sums.items()
-    ]
-    for first in range(0, len(rows), _ACCOUNTS_AT_ONCE):
-        added = insert(budget_accounts).values(rows[first : first + _ACCOUNTS_AT_ONCE])
-        figures = {name: added.excluded[name] for name in ("spent_nano", "reserve_nano")}
-        keys = list(budget_accounts.primary_key.columns)
-        await session.run(added.on_conflict_do_update(index_elements=keys, set_=figures))
+    for row in await session.all(select(accounts.subject).where(of_window)):
+        spent, reserve = _charged(budget, sums.pop(row.subject, (0, 0)))
+        of_subject = update(budget_accounts).where(of_window, accounts.subject == row.subject)
+        await session.run(of_subject.values(spent_nano=spent, reserve_nano=reserve))
+    # In a thread: there may be as many as users.
+    await session.run_bulk(await asyncio.to_thread(_added, budget, window_start_us, sums, session.dialect))
     start = {"shape": shape_of(budget), "since_us": now_us}
     begins = insert(budget_starts).values(budget=budget.name, **start)
     await session.run(begins.on_conflict_do_update(index_elements=["budget"], set_=start))
@@ -85,15 +81,15 @@ async def clear(session: WriteSession, name: str) -> None:
     await forget(session, [name])
 
 
-def _row(account: Account, spent: Nano, reserve: Nano) -> Mapping[str, object]:
-    return {
-        "budget": account.budget,
-        "subject": account.subject,
-        "window_start_us": account.window_start_us,
-        "spent_nano": spent,
-        "reserve_nano": reserve,
-        "leased_nano": 0,
-    }
+def _added(budget: Budget, window_start_us: int, sums: _Sums, dialect: DialectName) -> list[BulkStatement]:
+    rows = [(budget.name, subject, window_start_us, *_charged(budget, found), 0) for subject, found in sums.items()]
+    return _ACCOUNTS.of(rows, dialect)
+
+
+def _charged(budget: Budget, found: tuple[Nano, Nano]) -> tuple[Nano, Nano]:
+    """Spent and reserve; a soft budget keeps nothing in reserve."""
+    spent, reserve = found
+    return max(0, spent), reserve if budget.mode is Mode.HARD else 0
 
 
 async def _sums(session: ReadSession, scope: Scope, since_us: int) -> _Sums:

@@ -17,9 +17,10 @@ from gateway.core.windows import Window
 from gateway.storage.accounts import charge
 from gateway.storage.audit import AuditLog
 from gateway.storage.budget_standings import BudgetStandings
-from gateway.storage.engine import Database, upgrade
+from gateway.storage.engine import Database
 from tests.cli.books import append, call
 from tests.cli.terminal import environment, invoke
+from tests.databases import new_database
 
 NANO = 1_000_000_000
 FILE = """
@@ -32,7 +33,7 @@ budgets:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    upgrade(f"sqlite+aiosqlite:///{tmp_path / 'tollkeeper.db'}")
+    new_database(tmp_path)
     return tmp_path
 
 
@@ -249,6 +250,8 @@ def test_one_that_counts_apart_shows_the_dearest_and_how_many_there_are(data: Pa
     assert told["remaining_usd"] == "49.000000000"
     text = invoke(data, "budget", "show", "b").stdout
     assert "The dearest 50 of 52." in text
+    assert "$100.00 each" in text
+    assert "of the one with the least left" in text
     assert "51%" in text.splitlines()[1]
 
 

@@ -108,65 +108,62 @@ async def test_one_that_counts_values_apart_shows_the_dearest(admin: httpx.Async
     assert (shown["spent_usd"], shown["remaining_usd"]) == ("1770.000000000", "41.000000000")
 
 
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({"limit_usd": 100}, "body.limit_usd"),
-        ({"limit_usd": "0"}, "body.limit_usd"),
-        ({"limit_usd": "-1"}, "body.limit_usd"),
-        ({"limit_usd": "NaN"}, "body.limit_usd"),
-        ({"limit_usd": "1e30"}, "body.limit_usd"),
-        ({"limit_usd": "0.0000000001"}, "body.limit_usd"),
-        ({"limit_usd": None}, "body.limit_usd"),
-        ({"window": "monthly"}, "body.window"),
-        ({"timezone": "Berlin"}, "body.timezone"),
-        ({"timezone": "/etc/passwd"}, "body.timezone"),
-        ({"timezone": None}, "body.timezone"),
-        ({"mode": "firm"}, "body.mode"),
-        ({"scope": {"taem": "x"}}, "body.scope.taem"),
-        ({"scope": {"tag": "env=prod"}}, "body.scope.tag"),
-        ({"scope": None}, "body.scope"),
-        ({"alert_at": ["50"]}, "body.alert_at.0"),
-        ({"on_exhausted": "cry"}, "body.on_exhausted"),
-        ({"unpriced": True}, "body.unpriced"),
-        ({"raised": {"usd": "5"}}, "body.raised.until"),
-        ({"raised": {"usd": "5", "until": "tomorrow"}}, "body.raised.until"),
-        ({"limit": "5"}, "body.limit"),
-        ({"name": "two words"}, "body.name"),
-        ({"name": "x" * 65}, "body.name"),
-    ],
-)
-async def test_a_field_that_is_wrong_is_named_and_nothing_is_made(
-    admin: httpx.AsyncClient, fields: dict[str, Any], pointer: str
-) -> None:
-    answer = await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "1", **fields})
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"limit_usd": 100}, "body.limit_usd"),
+    ({"limit_usd": "0"}, "body.limit_usd"),
+    ({"limit_usd": "-1"}, "body.limit_usd"),
+    ({"limit_usd": "NaN"}, "body.limit_usd"),
+    ({"limit_usd": "1e30"}, "body.limit_usd"),
+    ({"limit_usd": "0.0000000001"}, "body.limit_usd"),
+    ({"limit_usd": None}, "body.limit_usd"),
+    ({"window": "monthly"}, "body.window"),
+    ({"timezone": "Berlin"}, "body.timezone"),
+    ({"timezone": "/etc/passwd"}, "body.timezone"),
+    ({"timezone": None}, "body.timezone"),
+    ({"mode": "firm"}, "body.mode"),
+    ({"scope": {"taem": "x"}}, "body.scope.taem"),
+    ({"scope": {"tag": "env=prod"}}, "body.scope.tag"),
+    ({"scope": None}, "body.scope"),
+    ({"scope": {"key": None}}, "body.scope.key"),
+    ({"alert_at": ["50"]}, "body.alert_at.0"),
+    ({"on_exhausted": "cry"}, "body.on_exhausted"),
+    ({"unpriced": True}, "body.unpriced"),
+    ({"raised": {"usd": "5"}}, "body.raised.until"),
+    ({"raised": {"usd": "5", "until": "tomorrow"}}, "body.raised.until"),
+    ({"limit": "5"}, "body.limit"),
+    ({"name": "two words"}, "body.name"),
+    ({"name": "x" * 65}, "body.name"),
+]
+
+
+async def test_a_field_that_is_wrong_is_named_and_nothing_is_made(admin: httpx.AsyncClient) -> None:
+    for fields, pointer in WRONG:
+        answer = await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "1", **fields})
+        assert (answer.status_code, fields) == (422, fields)
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert len((await admin.get("/admin/budgets")).json()["items"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("fields", "param", "says"),
-    [
-        ({"alert_at": [80, 50]}, "alert_at", "going up"),
-        ({"alert_at": [0]}, "alert_at", "from 1 to 1000"),
-        ({"scope": {"key": ""}}, "scope", "from 1 to 256"),
-        ({"scope": {"tag": ["env"]}}, "scope", "is no tag"),
-        ({"scope": {"tag": ["a=1", "a=2"]}}, "scope", "twice"),
-        ({"raised": {"usd": "5", "until": "2020-01-01T00:00:00Z"}}, "raised", "has not passed"),
-        ({"downgrade_to": "small"}, "downgrade_to", "a budget that refuses"),
-        ({"on_exhausted": "downgrade"}, "downgrade_to", "needs the model"),
-        ({"on_exhausted": "downgrade", "downgrade_to": "smal"}, "downgrade_to", "'smal' is neither"),
-        ({"on_exhausted": "downgrade", "downgrade_to": "opnai/x"}, "downgrade_to", "neither"),
-        ({"on_exhausted": "downgrade", "downgrade_to": "small", "mode": "soft"}, "on_exhausted", "soft"),
-    ],
-)
-async def test_what_does_not_go_together_is_said(
-    admin: httpx.AsyncClient, fields: dict[str, Any], param: str, says: str
-) -> None:
-    answer = await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "1", **fields})
-    assert (answer.status_code, answer.json()["param"]) == (422, param)
-    assert says in answer.json()["detail"]
+APART: list[tuple[dict[str, Any], str, str]] = [
+    ({"alert_at": [80, 50]}, "alert_at", "going up"),
+    ({"alert_at": [0]}, "alert_at", "from 1 to 1000"),
+    ({"scope": {"key": ""}}, "scope", "from 1 to 256"),
+    ({"scope": {"tag": ["env"]}}, "scope", "is no tag"),
+    ({"scope": {"tag": ["a=1", "a=2"]}}, "scope", "twice"),
+    ({"raised": {"usd": "5", "until": "2020-01-01T00:00:00Z"}}, "raised", "has not passed"),
+    ({"downgrade_to": "small"}, "downgrade_to", "a budget that refuses"),
+    ({"on_exhausted": "downgrade"}, "downgrade_to", "needs the model"),
+    ({"on_exhausted": "downgrade", "downgrade_to": "smal"}, "downgrade_to", "'smal' is neither"),
+    ({"on_exhausted": "downgrade", "downgrade_to": "opnai/x"}, "downgrade_to", "neither"),
+    ({"on_exhausted": "downgrade", "downgrade_to": "small", "mode": "soft"}, "on_exhausted", "soft"),
+]
+
+
+async def test_what_does_not_go_together_is_said(admin: httpx.AsyncClient) -> None:
+    for fields, param, says in APART:
+        answer = await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "1", **fields})
+        assert (answer.status_code, answer.json()["param"], fields) == (422, param, fields)
+        assert says in answer.json()["detail"]
 
 
 async def test_a_zone_nearly_right_is_told_its_name(admin: httpx.AsyncClient) -> None:

@@ -212,7 +212,7 @@ def some_calls(draw: st.DrawFn) -> list[CallRecord]:
 
 
 # The one database of all examples is emptied by each.
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(some_calls(), parts)
 def test_it_is_what_the_calls_would_have_been_charged(
     database_url: str, sql: Operator, tmp_path: Path, records: list[CallRecord], parts: list[Part]

@@ -141,7 +141,7 @@ async def test_each_attempt_reserves_more_and_the_number_is_bounded(journal: Jou
     for index in range(MAX_ATTEMPTS):
         assert journal.stats().reserved_bytes == closing_room(index)
         journal.open_attempt(an_opening("c", index))
-    with pytest.raises(Fault, match="15 attempts"):
+    with pytest.raises(Fault, match=f"{MAX_ATTEMPTS} attempts"):
         journal.open_attempt(an_opening("c", MAX_ATTEMPTS))
     huge = with_texts(a_record("c", attempts=MAX_ATTEMPTS), "\x00" * 50_000)
     journal.close_call(huge)
