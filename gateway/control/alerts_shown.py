@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.control import times
 from gateway.control.alerts_desk import DeclaredChannel
-from gateway.core.alerts.event import Alert, link_to, title_of
+from gateway.core.alerts.event import Alert, facts_of, link_to, title_of
 from gateway.storage.deliveries import Delivery, Disabled, Try
 
 
@@ -21,7 +21,8 @@ def alert_facts(alert: Alert, base: str | None) -> dict[str, Any]:
         "rule": alert.rule,
         "subject": alert.subject,
         "window": alert.window,
-        "facts": dict(alert.facts),
+        "because": alert.because or None,
+        "facts": facts_of(alert),
         "raised_at": times.rfc3339(alert.raised_us),
         "acknowledged_at": times.rfc3339(alert.acknowledged_us),
         "resolved_at": times.rfc3339(alert.resolved_us),

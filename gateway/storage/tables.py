@@ -308,6 +308,7 @@ alerts = Table(
     words("window", nullable=False),
     words("severity", nullable=False),
     words("facts", nullable=False),
+    words("because", nullable=False),
     words("channels", nullable=False),
     words("state", nullable=False),
     number("raised_us", nullable=False),

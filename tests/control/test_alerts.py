@@ -47,8 +47,8 @@ async def test_an_alert_is_listed_shown_acknowledged_and_resolved(
     shown = (await admin.get(f"/admin/alerts/{ALERT.id}")).json()
     assert shown == second["items"][0] == {
         "id": ALERT.id, "state": "raised", "title": "Budget search is spent", "type": "budget.exhausted",
-        "severity": "critical", "rule": "spent", "subject": "search", "window": "2026-11", "facts": {"a": 1},
-        "raised_at": "2026-10-31T08:00:00Z", "acknowledged_at": None, "resolved_at": None,
+        "severity": "critical", "rule": "spent", "subject": "search", "window": "2026-11", "because": None,
+        "facts": {"a": 1}, "raised_at": "2026-10-31T08:00:00Z", "acknowledged_at": None, "resolved_at": None,
         "link": f"https://g.example/admin/alerts/{ALERT.id}",
     }  # fmt: skip
     seen = (await admin.post(f"/admin/alerts/{ALERT.id}/acknowledge")).json()

@@ -18,7 +18,9 @@ from tests.databases import Operator, opened
 pytestmark = pytest.mark.anyio
 
 NOW = 1_793_433_600_000_000
-ALERT = Alert("spent", "budget.threshold", "search", "2026-11/80", NOW - 5, Severity.CRITICAL, {"percent": 80})
+ALERT = Alert(
+    "spent", "budget.threshold", "search", "2026-11/80", NOW - 5, Severity.CRITICAL, {"percent": 80}, "80 % it is."
+)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """An alert: what a rule has seen, of whom and in which window, and how that is told to programs and to people.
 
-Knows no rule and no channel. Which facts an alert carries is up to its rule; a name that ends in `_usd` is a decimal
-text in USD, everything else is shown as it is.
+Knows no rule and no channel. Which facts an alert carries is up to its rule. What ends in `_nano` leaves as a decimal
+text in USD, `spent_usd`; what ends in `_us` as a time, `likely_at`; everything else as it is.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.core.moments import moment
+from gateway.core.money import usd_text
 from gateway.core.value import value
 
 TEST: Final = "test"
@@ -37,12 +38,20 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """Every type of event, and what it says at a glance."""
 
-_WITH_FACTS: Final[Mapping[str, str]] = {
-    "budget.threshold": "budget {subject}: {percent} % of {limit_usd} spent",
-    "budget.exhausted": "budget {subject} is spent: {spent_usd} of {limit_usd}",
-    "spend.anomaly": "{subject} spent {spent_usd}, usual is {usual_usd}",
+_WITH_FACTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "budget.threshold": (
+        "budget {budget} ({subject}): {percent} % of {limit_usd} spent",
+        "budget {subject}: {percent} % of {limit_usd} spent",
+    ),
+    "budget.exhausted": (
+        "budget {budget} ({subject}) is spent: {spent_usd} of {limit_usd}",
+        "budget {subject} is spent: {spent_usd} of {limit_usd}",
+    ),
+    "budget.forecast": ("budget {budget} ({subject}) will not last to the end of its window",),
+    "spend.burn_rate": ("budget {budget} ({subject}) is spent too fast",),
+    "spend.anomaly": ("{subject} spent {spent_usd}, usual is {usual_usd}",),
 }
-"""What it says where these facts are there."""
+"""What it says where these facts are there: the first that has all of them."""
 
 
 class State(StrEnum):
@@ -75,6 +84,8 @@ class Alert:
     severity: Severity = Severity.WARNING
     facts: Mapping[str, object] = field(default_factory=dict)
     """What there is to know, JSON values by name."""
+    because: str = ""
+    """One sentence with the figures that decided, the first that a person reads; empty: there is none."""
     state: State = State.RAISED
     acknowledged_us: int | None = None
     resolved_us: int | None = None
@@ -122,16 +133,16 @@ def resolved(alert: Alert, at_us: int) -> Alert:
 
 def trial_of(channel: str, at_us: int) -> Alert:
     """What a channel is tried with: like an alert, and none."""
-    facts: dict[str, object] = {"note": "sent by hand to see whether this channel works; nothing has happened"}
-    return Alert(TEST, TEST, channel, str(at_us), at_us, Severity.INFO, facts)
+    because = "Sent by hand to see whether this channel works; nothing has happened."
+    return Alert(TEST, TEST, channel, str(at_us), at_us, Severity.INFO, because=because)
 
 
 def title_of(alert: Alert) -> str:
     """One line that a person understands at a glance."""
-    shown = {name: _shown(name, known) for name, known in alert.facts.items()} | {"subject": alert.subject}
-    template = _WITH_FACTS.get(alert.kind)
-    if template is None or not _fits(template, shown):
-        template = TITLES.get(alert.kind, f"{alert.kind}: {{subject}}")
+    shown = {name: _shown(name, known) for name, known in facts_of(alert).items()} | {"subject": alert.subject}
+    usual = TITLES.get(alert.kind, f"{alert.kind}: {{subject}}")
+    fitting = [template for template in _WITH_FACTS.get(alert.kind, ()) if _fits(template, shown)]
+    template = fitting[0] if fitting else usual
     line = " ".join(template.format_map(shown).split())
     if not template.startswith("{"):  # a name stays as it is
         line = line[:1].upper() + line[1:]
@@ -140,13 +151,27 @@ def title_of(alert: Alert) -> str:
 
 def text_of(alert: Alert, link: str | None) -> str:
     """A few lines: what is known, since when, which rule says so, and where to look."""
-    lines = [f"{_label(name)}: {_shown(name, known)}" for name, known in alert.facts.items()]
+    lines = [alert.because] if alert.because else []
+    lines += [f"{_label(name)}: {_shown(name, known)}" for name, known in facts_of(alert).items()]
     lines.append(f"since: {moment(alert.raised_us)}")
     if alert.kind != TEST:
         lines.append(f"rule: {alert.rule}, {alert.severity.value}")
     if link is not None:
         lines.append(link)
     return "\n".join(lines)
+
+
+def facts_of(alert: Alert) -> dict[str, object]:
+    """What there is to know, as everybody outside reads it."""
+    facts: dict[str, object] = {}
+    for name, known in alert.facts.items():
+        if name.endswith("_nano") and (known is None or isinstance(known, int)):
+            facts[name.removesuffix("_nano") + "_usd"] = usd_text(known)
+        elif name.endswith("_us") and (known is None or isinstance(known, int)):
+            facts[name.removesuffix("_us") + "_at"] = None if known is None else moment(known)
+        else:
+            facts[name] = known
+    return facts
 
 
 def event_of(alert: Alert, link: str | None) -> dict[str, object]:
@@ -164,7 +189,8 @@ def event_of(alert: Alert, link: str | None) -> dict[str, object]:
             "link": link,
             "title": title_of(alert),
             "text": text_of(alert, link),
-            "facts": dict(alert.facts),
+            "because": alert.because or None,
+            "facts": facts_of(alert),
         },
     }
 

@@ -72,6 +72,7 @@ def test_the_event_is_that_of_the_contract() -> None:
                 "percent: 80\nspent: $401.25\nlimit: $500.00\nresets at: 2026-12-01T00:00:00Z\n"
                 "since: 2026-10-31T08:00:00Z\nrule: spent, warning\nhttps://g.example/admin/alerts/x"
             ),
+            "because": None,
             "facts": SPENT.facts,
         },
     }
@@ -110,7 +111,22 @@ def test_a_trial_is_like_an_alert_and_none() -> None:
     data = event["data"]
     assert isinstance(data, dict)
     assert (event["type"], data["alert"], data["rule"], data["subject"]) == (TEST, None, None, "ops")
-    assert "nothing has happened" in data["text"]
+    assert data["text"].startswith("Sent by hand to see whether this channel works; nothing has happened.\n")
+
+
+def test_amounts_and_times_leave_in_the_units_of_everybody() -> None:
+    facts = {"budget": "search", "percent": 80, "spent_nano": 401_253_400_000, "limit_nano": 500_000_000_000}
+    alert = replace(SPENT, subject="team=a", facts={**facts, "likely_us": NOW, "usual_nano": None}, because="So.")
+    data = event_of(alert, None)["data"]
+    assert isinstance(data, dict)
+    assert data["facts"] == {
+        "budget": "search", "percent": 80, "spent_usd": "401.253400000", "limit_usd": "500.000000000",
+        "likely_at": "2026-10-31T08:00:00Z", "usual_usd": None,
+    }  # fmt: skip
+    assert data["title"] == "Budget search (team=a): 80 % of $500.00 spent"
+    assert data["because"] == data["text"].splitlines()[0] == "So."
+    assert "likely at: 2026-10-31T08:00:00Z" in data["text"]
+    assert "usual: unknown" in data["text"]
 
 
 def test_links_lead_to_the_alert_or_to_all_of_them() -> None:
