@@ -261,7 +261,11 @@ def test_locks_agree_with_each_other_and_with_the_project() -> None:
     assert not missing, f"not in requirements-dev.lock, say `make lock`: {missing}"
 
 
-DATA_OR_DRIVER = {"litellm": "read as files, never imported", "aiosqlite": "named in the database's address"}
+DATA_OR_DRIVER = {
+    "litellm": "read as files, never imported",
+    "aiosqlite": "named in the database's address",
+    "tzdata": "found by zoneinfo where the machine has no zones",
+}
 
 
 def test_what_is_imported_is_asked_for_and_the_other_way_round() -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.core.alerts.action import Act, Action, Armed
 from gateway.core.alerts.anomaly import Anomaly
 from gateway.core.alerts.burn_rate import BurnRate
-from gateway.core.alerts.finding import Rule
+from gateway.core.alerts.finding import Armed, Rule
 from gateway.core.alerts.forecast import Forecast
 from gateway.core.alerts.metering import MeteringGap
 from gateway.core.alerts.prices import PriceChanged, PriceUnknown
@@ -59,11 +58,8 @@ def rule_of(name: str, given: AlertRuleSettings) -> Rule:
 
 
 def armed(name: str, given: AlertRuleSettings) -> Armed:
-    """A rule with its channels and its action. Raises `Fault` (invalid)."""
-    action = None
-    if given.action is not None:
-        action = Action(Act(given.action), given.ask, given.lower_to or 0, given.downgrade_to)
-    return Armed(rule_of(name, given), given.channels, action)
+    """A rule with its channels. Raises `Fault` (invalid)."""
+    return Armed(rule_of(name, given), given.channels)
 
 
 def default_rule(kind: str) -> Armed:

@@ -1,15 +1,24 @@
 """From settings to channels. Secrets are looked up here. Opens nothing."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
+from gateway.app.alert_rules import armed
 from gateway.control.alerts_desk import AlertDesk, DeclaredChannel
+from gateway.core.alerts.threshold import Threshold
+from gateway.core.budgets import Budgets
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Secret
-from gateway.ports import Channel
+from gateway.jobs.alerts import AlertsJob
+from gateway.jobs.thresholds import Thresholds
+from gateway.ports import Channel, Clock
 from gateway.settings import ChannelSettings, Settings, public_address
+from gateway.settings.alert_rules import TAKES, AlertRuleSettings
+from gateway.storage.accounts import Accounts
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
+from gateway.storage.minutes import Minutes
 
 
 def channels_of(
@@ -46,7 +55,51 @@ def alert_desk(
         for channel in channels
     }
     base = public_address(settings.server)
-    return AlertDesk(AlertRepository(database, base, now_us), Outbox(database, now_us), declared, base, owner)
+    repository, outbox = AlertRepository(database, base, now_us), Outbox(database, now_us)
+    return AlertDesk(repository, outbox, declared, _rules_shown(settings), base, owner)
+
+
+def watchers(
+    settings: Settings,
+    database: Database,
+    accounts: Accounts,
+    alerts: AlertRepository,
+    budgets: Callable[[], Budgets],
+    behind: Callable[[], float],
+    clock: Clock,
+    *,
+    leads: bool,
+) -> tuple[Thresholds, AlertsJob | None]:
+    """Percentages are looked at by whoever charges; of the other rules one process of a machine (`leads`) is enough.
+    Raises `Fault` (invalid) for a rule that cannot be."""
+    rules = [armed(name, given) for name, given in settings.alerts.rules.items()]
+    of_budgets = [one for one in rules if isinstance(one.rule, Threshold)]
+    others = [one for one in rules if not isinstance(one.rule, Threshold)]
+    thresholds = Thresholds(of_budgets, accounts, alerts, budgets, clock)
+    if not others or not leads:
+        return thresholds, None
+    return thresholds, AlertsJob(others, Minutes(database), alerts, budgets, behind, clock)
+
+
+def _rules_shown(settings: Settings) -> list[dict[str, object]]:
+    return [
+        {
+            "name": name,
+            "kind": given.kind,
+            "channels": list(given.channels),
+            "source": "file",
+            "parameters": _stated(given),
+        }
+        for name, given in settings.alerts.rules.items()
+    ]
+
+
+def _stated(given: AlertRuleSettings) -> dict[str, object]:
+    """The parameters that the file states; the others have the defaults of their kind."""
+    stated = {name: getattr(given, name) for name in TAKES[given.kind]}
+    return {
+        name: str(value) if isinstance(value, Decimal) else value for name, value in stated.items() if value is not None
+    }
 
 
 def _channel(

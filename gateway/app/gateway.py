@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
-from gateway.app.alerts import alert_desk, channels_of
+from gateway.app.alerts import alert_desk, channels_of, watchers
 from gateway.app.budgets import budget_places, declared_budgets
 from gateway.app.configured import (
     Configured,
@@ -33,15 +33,18 @@ from gateway.control.dependencies import BudgetDesk, Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.accounts import Account
+from gateway.core.budgets import Budgets
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
 from gateway.core.limits import Limits
 from gateway.core.routing import Retries, Target
+from gateway.jobs.alerts import AlertsJob
 from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.rates import Rates
 from gateway.jobs.scheduler import Scheduler
+from gateway.jobs.thresholds import Thresholds
 from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
 from gateway.providers.directory import ModelDirectory
 from gateway.providers.price_map import read_price_map
@@ -164,6 +167,7 @@ class Gateway:
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
         self.condition = self._condition()
+        self.thresholds, self.watching = self._watchers()
         self.tokenizer = HelperTokenizer()
         self.upstreams = self._upstreams(configured)
         self.prices = price_book(settings, self.providers)
@@ -215,6 +219,18 @@ class Gateway:
         accounts = Accounts(self.database, self.journal.id)
         return Leases(accounts, self.clock, patience=self.settings.holds.wait), Rates(accounts, self.clock)
 
+    def _watchers(self) -> tuple[Thresholds, AlertsJob | None]:
+        return watchers(
+            self.settings,
+            self.database,
+            Accounts(self.database, self.journal.id),
+            self.alerts.repository,
+            self._budgets_in_force,
+            lambda: self.ledger_job.stats().oldest_age_seconds,
+            self.clock,
+            leads=self.team is None or self.team.leads,
+        )
+
     def _jobs(self) -> Scheduler:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
@@ -225,6 +241,9 @@ class Gateway:
         if self.limits.all:
             jobs.add("rates", self.rates.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
+        jobs.add("thresholds", self.thresholds.run)
+        if self.watching is not None:
+            jobs.add("alerts", self.watching.run)
         if self.alerts.channels:
             channels = [one.channel for one in self.alerts.channels.values()]
             sender = DeliveryJob(self.alerts.outbox, channels, self.clock, random.random, self.journal.id)
@@ -258,7 +277,16 @@ class Gateway:
         authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins), self._by_key)
         retries = retries_of(self.settings)
         terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
-        hold = Hold(self.journal, self.prices, self.clock, self.leases, lambda: self.budgets.budgets, route, terms)
+        hold = Hold(
+            self.journal,
+            self.prices,
+            self.clock,
+            self.leases,
+            self._budgets_in_force,
+            route,
+            terms,
+            self.thresholds.refused,
+        )
         pace = Pace(self.rates, lambda: self.limits, self.clock)
         pipeline = Pipeline(
             authenticate=authenticate,
@@ -316,6 +344,9 @@ class Gateway:
             team=self.team,
         )
 
+    def _budgets_in_force(self) -> Budgets:
+        return self.budgets.budgets
+
     def _by_key(self) -> bool:
         return self.budgets.budgets.by_key or self.limits.by_key
 
@@ -323,6 +354,7 @@ class Gateway:
         """The ledger has charged budgets; what others held is not in this process's slices."""
         if journal_id == self.journal.id:
             self.leases.shipped(charges)
+        self.thresholds.charged(charges)
 
     def _everybody(self) -> list[Told]:
         """What all workers have counted, this one now."""

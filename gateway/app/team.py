@@ -44,6 +44,11 @@ class Team:
         return self._board.places
 
     @property
+    def leads(self) -> bool:
+        """Whether this one does what one of them should do; whoever replaces it does it then."""
+        return self._place == 0
+
+    @property
     def due(self) -> bool:
         """Whether it is time to show oneself again."""
         return self._clock() >= self._not_before

@@ -3,14 +3,21 @@
 import os
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import when
+from gateway.cli import alerts_replay, when
 from gateway.cli.actor import actor
-from gateway.cli.frame import FAILED, AsJson, Config, group, later, opened, read_settings, run
+from gateway.cli.frame import FAILED, AsJson, Config, group, opened, read_settings, run
 from gateway.core.errors import Fault, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.core.budgets import Budget
+    from gateway.settings import Settings
+    from gateway.settings.alert_rules import AlertRuleSettings
 
 app = group("What happened, and who was told of it.")
 
@@ -69,12 +76,6 @@ def redeliver(
     print_asked_again(run(_redeliver(config, id)), as_json)
 
 
-@app.command("replay", hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def replay(rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
-    """Refused: it comes with the rules."""
-    later("alert rules")
-
-
 async def _alerts(config: Path | None, limit: int) -> dict[str, Any]:
     from gateway.control.alerts_shown import alert_facts
     from gateway.settings import public_address
@@ -125,3 +126,16 @@ async def _redeliver(config: Path | None, id: str) -> dict[str, Any]:
         outbox = Outbox(db)
         delivery = await outbox.redeliver(id, actor())
         return delivery_facts(delivery, (await outbox.tries([id]))[id])
+
+
+def _rules(settings: "Settings") -> "Mapping[str, AlertRuleSettings]":
+    return settings.alerts.rules
+
+
+def _budgets(settings: "Settings") -> "Sequence[Budget]":
+    from gateway.app.budgets import declared_budgets
+
+    return declared_budgets(settings)
+
+
+alerts_replay.register(app, _rules, _budgets)

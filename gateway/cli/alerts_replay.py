@@ -18,8 +18,7 @@ from gateway.core.errors import Fault, Kind
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gateway.core.alerts.action import Armed
-    from gateway.core.alerts.finding import Figure, Finding
+    from gateway.core.alerts.finding import Armed, Figure, Finding
     from gateway.core.alerts.replay import Replayed
     from gateway.core.budgets import Budget
     from gateway.settings import Settings
@@ -33,7 +32,6 @@ _COLUMNS = (
     Column("when UTC", 100),
     Column("subject", 95),
     Column("severity", 50),
-    Column("would", 70),
     Column("why", 90),
 )
 
@@ -156,17 +154,14 @@ def _as_json(
         "until": moment(period[1]),
         "learned_from": moment(learned_us),
         "calls": done.calls,
-        "findings": [_finding(armed, one) for one in done.findings],
+        "findings": [_finding(one) for one in done.findings],
         "explained": None if explain is None else done.watch.explain(explain),
     }
 
 
-def _finding(armed: "Armed", one: "Finding") -> dict[str, Any]:
-    from gateway.core.alerts.action import proposed
+def _finding(one: "Finding") -> dict[str, Any]:
     from gateway.storage.moments import moment
 
-    proposal = None if armed.action is None else proposed(armed.action, one)
-    would = None if proposal is None else {"act": proposal.act, "on": proposal.on, "to": proposal.to}
     return {
         "at": moment(one.at_us),
         "type": one.type,
@@ -175,7 +170,6 @@ def _finding(armed: "Armed", one: "Finding") -> dict[str, Any]:
         "severity": one.severity,
         "because": one.because,
         "facts": dict(_fact(name, figure) for name, figure in one.facts.items()),
-        "would": None if would is None or proposal is None else {**would, "ask": proposal.ask},
     }
 
 
@@ -195,8 +189,7 @@ def _fact(name: str, figure: "Figure") -> "tuple[str, Figure]":
 def print_replay(out: "Console", told: Mapping[str, Any]) -> None:
     """A line for each finding, then how much was looked at."""
     rows = [
-        [one["at"].replace("T", " ")[:16], one["subject"], one["severity"], _would(one["would"]), one["because"]]
-        for one in told["findings"]
+        [one["at"].replace("T", " ")[:16], one["subject"], one["severity"], one["because"]] for one in told["findings"]
     ]
     if rows:
         print_table(out, _COLUMNS, rows)
@@ -206,11 +199,3 @@ def print_replay(out: "Console", told: Mapping[str, Any]) -> None:
     print_facts(out, [("calls seen", count(told["calls"])), ("learned from", told["learned_from"][:10])])
     if told["explained"] is not None:
         out.print(told["explained"])
-
-
-def _would(would: Mapping[str, Any] | None) -> str:
-    """What the rule's action would have done."""
-    if would is None:
-        return "tell"
-    to = "" if would["to"] is None else f" to {would['to']}"
-    return f"{'ask to ' if would['ask'] else ''}{would['act'].replace('_', ' ')} {would['on']}{to}"

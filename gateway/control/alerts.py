@@ -12,7 +12,7 @@ from gateway.control.alerts_shown import alert_facts, channel_facts, delivery_fa
 from gateway.control.alerts_trial import try_channel
 from gateway.control.dependencies import ACTOR, Given, Json, Services, refuse_strange
 from gateway.core.alerts.event import Alert
-from gateway.core.errors import Fault, Kind, not_in_this_version
+from gateway.core.errors import Fault, Kind
 from gateway.storage.deliveries import Delivery
 
 router = APIRouter(prefix="/admin/alerts", tags=["alerts"], dependencies=[Depends(refuse_strange)])
@@ -70,13 +70,10 @@ async def redeliver(id: str, services: Given) -> Response:
     return Json(await _with_tries(services, await services.alerts.outbox.redeliver(id, ACTOR)))
 
 
-async def _refuse_rules() -> None:
-    raise not_in_this_version("alert rules")
-
-
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-for _path in ("/rules", "/rules/{rest:path}"):
-    router.add_api_route(_path, _refuse_rules, methods=_METHODS, include_in_schema=False)
+@router.get("/rules")
+async def list_rules(services: Given) -> Response:
+    """What is watched for: the rules of the settings file, which are read only."""
+    return Json({"items": list(services.alerts.rules), "next": None})
 
 
 @router.get("/{id}")

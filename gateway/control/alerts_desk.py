@@ -1,6 +1,6 @@
 """What the control plane knows of alerts, deliveries and channels. Filled by the composition root."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ports import Channel
@@ -24,6 +24,8 @@ class AlertDesk:
     repository: AlertRepository
     outbox: Outbox
     channels: Mapping[str, DeclaredChannel] = field(default_factory=dict)
+    rules: Sequence[Mapping[str, object]] = ()
+    """What the settings file watches for, as it is shown."""
     base: str | None = None
     """What links to this gateway begin with; null if nobody knows."""
     owner: str = "admin"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeAlias
 
-from gateway.core.accounts import MOST, places_of
+from gateway.core.accounts import MOST, Account, places_of
 from gateway.core.budgets import Bound, Budgets, Exhausted, Mode
 from gateway.core.calls import AttemptOpened, CallFacts
 from gateway.core.errors import Fault, Kind
@@ -51,8 +51,11 @@ class Hold:
         budgets: Callable[[], Budgets],
         route: Callable[[str], Awaitable[Plan]],
         terms: Terms,
+        refused: Callable[[Account], None] = lambda _account: None,
     ) -> None:
-        """`budgets`: those in force now; `route`: where another model leads, for budgets that downgrade."""
+        """`budgets`: those in force now; `route`: where another model leads, for budgets that downgrade; `refused` is
+        told of an account that is spent."""
+        self._refused = refused
         self._journal = journal
         self._prices = prices
         self._clock = clock
@@ -244,6 +247,8 @@ class Hold:
 
     def _short(self, lack: Lack, amount: Nano, because: str | None = None) -> "_Short":
         limit = lack.bound.budget.limit_at(self._clock.now_us())
+        if lack.obstacle is Obstacle.SPENT:
+            self._refused(lack.bound.account)
         return _Short(lack, refusal_of_lack(lack, amount, limit, because))
 
     # --- prices -----------------------------------------------------------------------------------------------------

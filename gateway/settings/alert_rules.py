@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from gateway.settings import rules
 from gateway.settings.problems import Report, Wrong, did_you_mean
@@ -41,15 +41,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "burn_rate": ("budget",),
     "latency": ("above",),
 }
-_OF_EVERY_RULE = ("kind", "channels", "action", "ask", "lower_to", "downgrade_to")
-_ACTS: Mapping[str, str] = {"lower_budget": "lower_to", "downgrade": "downgrade_to"}
-"""What an action needs to be told."""
-_ON: Mapping[str, tuple[str, ...]] = {
-    "freeze_key": ("anomaly", "runaway", "errors", "latency", "metering_gap", "price_unknown"),
-    "lower_budget": ("threshold", "forecast", "burn_rate"),
-    "downgrade": ("anomaly", "runaway", "latency", "errors"),
-}
-"""Which kinds find what an action can act on."""
+_OF_EVERY_RULE = ("kind", "channels")
 
 
 def _number(low: str, high: str) -> Rule[float]:
@@ -100,6 +92,13 @@ def _part(dimension: str, node: Node, _: Report) -> tuple[str, str]:
 class AlertRuleSettings(Section):
     """What to watch for. A parameter that is left out has the default of its kind, see `docs/alert-rules.md`."""
 
+    LATER: ClassVar[Mapping[str, str]] = {
+        "action": "actions of rules are",
+        "ask": "actions of rules are",
+        "lower_to": "actions of rules are",
+        "downgrade_to": "actions of rules are",
+    }
+
     kind: str = setting(rules.choice(*TAKES), "What it watches for.", Default.REQUIRED)
     channels: tuple[str, ...] = setting(
         listing(rules.line_of_text, "list of channels"), "Who is told; nobody: it is listed, and that is all.", "[]"
@@ -109,12 +108,6 @@ class AlertRuleSettings(Section):
         Rule("mapping: " + ", ".join(f"`{word}`" for word in (*DIMENSIONS, TAG)), _scope, scalar=False),
         'Whose calls it watches: `{team: search, key: "*"}`; "*" watches each value by itself.',
     )
-    action: str | None = setting(rules.choice(*_ON), "What it does besides telling.", shown="nothing")
-    ask: bool = setting(scalar("`true` or `false`", _flag), "Whether a person confirms the action first.", "true")
-    lower_to: int | None = setting(
-        rules.integer(1, 1000), "For `lower_budget`: the new limit in percent of what is spent."
-    )
-    downgrade_to: str | None = setting(rules.line_of_text, "For `downgrade`: the model or target asked instead.")
     at: tuple[int, ...] | None = setting(
         Rule("list of integers, 1 to 1000", _percentages, scalar=False),
         "Percentages of the limit, going up.",
@@ -160,21 +153,7 @@ def _read(node: Node, report: Report) -> AlertRuleSettings:
     for name in NEEDS.get(rule.kind, ()):
         if name not in entries:
             report.add(node.path, node.origin, f"`{name}` is missing", f"a rule of kind {rule.kind} needs it")
-    _check_action(rule, node, report)
     return rule
-
-
-def _check_action(rule: AlertRuleSettings, node: Node, report: Report) -> None:
-    if rule.action is not None and rule.kind not in _ON[rule.action]:
-        message = f"a rule of kind {rule.kind} finds nothing that {rule.action} could act on"
-        report.add(
-            (*node.path, "action"), node.origin, message, f"{rule.action} goes with {', '.join(_ON[rule.action])}"
-        )
-    for action, needed in _ACTS.items():
-        given = getattr(rule, needed) is not None
-        if given != (rule.action == action):
-            problem = "goes with" if given else "is missing for"
-            report.add((*node.path, needed), node.origin, f"`{needed}` {problem} `action: {action}`")
 
 
 alert_rule: Rule[AlertRuleSettings] = Rule("section", _read, scalar=False, section=AlertRuleSettings)

@@ -31,6 +31,8 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
         _check_budget(name, budget, settings, names, tree, report)
     for name in settings.alerts.channels:
         _check_channel(name, tree, report)
+    for name, rule in settings.alerts.rules.items():
+        _check_rule(name, rule.channels, settings, tree, report)
 
 
 def _check_provider(name: str, provider: ProviderSettings, tree: Node, report: Report) -> None:
@@ -142,3 +144,11 @@ def _check_limit(name: str, limit: LimitSettings, tree: Node, report: Report) ->
     node = tree.below("limits", name)
     if node is not None and (limit.rpm, limit.tpm, limit.in_flight) == (None, None, None):
         report.add(node.path, node.origin, "limits nothing", "state rpm, tpm or in_flight")
+
+
+def _check_rule(name: str, channels: tuple[str, ...], settings: Settings, tree: Node, report: Report) -> None:
+    node = tree.below("alerts", "rules", name, "channels")
+    for channel in channels if node is not None else ():
+        if node is not None and channel not in settings.alerts.channels:
+            hint = did_you_mean(channel, settings.alerts.channels) if settings.alerts.channels else "declare it there"
+            report.add(node.path, node.origin, f"there is no channel `{channel}` under `alerts.channels`", hint)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
+from gateway.settings.alert_rules import AlertRuleSettings, alert_rule
 from gateway.settings.budgets import BudgetSettings, HoldSettings
 from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
@@ -245,12 +246,13 @@ class ChannelSettings(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSettings(Section):
-    """Who is told of alerts."""
-
-    LATER: ClassVar[Mapping[str, str]] = {"rules": "alert rules are"}
+    """What to watch for, and who is told."""
 
     channels: Mapping[str, ChannelSettings] = setting(
         named(ChannelSettings, "NAME", names.name("a channel's name")), "Where alerts are told.", "{}"
+    )
+    rules: Mapping[str, AlertRuleSettings] = setting(
+        mapping(alert_rule, "NAME", names.name("a rule's name")), "What to watch for.", "{}"
     )
 
 

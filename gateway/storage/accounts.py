@@ -132,6 +132,20 @@ class Accounts:
                     renewed[account] = generation + 1
         return renewed
 
+    async def known(self, budget_names: Sequence[str]) -> list[Account]:
+        """Every account of these budgets, of all windows. Raises `Fault` (unavailable)."""
+        columns = budget_accounts.c
+        wanted = select(columns.budget, columns.subject, columns.window_start_us).where(
+            columns.budget.in_(budget_names)
+        )
+        async with self._db.read() as session:
+            return [_account(row) for row in await session.all(wanted)]
+
+    async def spent(self, accounts: Iterable[Account]) -> dict[Account, Nano]:
+        """What is spent of each, without what is in reserve. Raises `Fault` (unavailable)."""
+        async with self._db.read() as session:
+            return {account: (await standing_of(session, account)).spent for account in accounts}
+
     async def charge(self, charges: Mapping[Account, Charged]) -> None:
         """What this owner has used of accounts that no ledger charges. Raises `Fault` (unavailable)."""
         async with self._db.write() as session:

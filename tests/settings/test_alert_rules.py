@@ -43,7 +43,7 @@ def test_the_rules_of_the_contract() -> None:
     spent = read(kind="threshold", budget="everything", channels=["ops", "slack"])
 
     assert (forecast.kind, forecast.budget, forecast.channels) == ("forecast", "everything", ("slack",))
-    assert (spent.kind, spent.channels, spent.at, spent.action) == ("threshold", ("ops", "slack"), None, None)
+    assert (spent.kind, spent.channels, spent.at) == ("threshold", ("ops", "slack"), None)
 
 
 def test_parameters_have_units_and_bounds() -> None:
@@ -75,26 +75,17 @@ def test_parameters_have_units_and_bounds() -> None:
         ({"kind": "threshold", "budget": "a", "at": ["80", "50"]}, "must go up"),
         ({"kind": "errors", "share": "20"}, "must be from 0 to 1"),
         ({"kind": "forecast", "budget": "a", "sure": "maybe"}, "`maybe` is neither true nor false"),
-        ({"kind": "forecast", "budget": "a", "action": "freeze_key"}, "finds nothing that freeze_key could act on"),
-        ({"kind": "runaway", "action": "stop"}, "`stop` is not one of `freeze_key`"),
-        ({"kind": "runaway", "action": "downgrade"}, "`downgrade_to` is missing for `action: downgrade`"),
-        ({"kind": "runaway", "lower_to": "90"}, "`lower_to` goes with `action: lower_budget`"),
+        ({"kind": "runaway", "action": "freeze_key"}, "actions of rules are not in this version"),
     ],
 )
 def test_what_cannot_be_is_named(content: dict[str, object], said: str) -> None:
     assert said in mistakes(**content)
 
 
-def test_actions_are_asked_for_unless_they_are_not() -> None:
-    assert read(kind="runaway", action="freeze_key").ask
-    lowered = read(kind="burn_rate", budget="all", action="lower_budget", lower_to="110", ask="false")
-    assert (lowered.ask, lowered.lower_to) == (False, 110)
-
-
 def test_every_parameter_is_a_setting_and_the_other_way_round() -> None:
     taken = {name for names in TAKES.values() for name in names}
     assert taken == set(settings_of(AlertRuleSettings)) - {
-        "kind", "channels", "action", "ask", "lower_to", "downgrade_to",
+        "kind", "channels",
     }  # fmt: skip
 
 

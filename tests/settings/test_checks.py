@@ -56,7 +56,7 @@ def test_what_fits_is_no_mistake(read: Read) -> None:
         ("alerts: {channels: {a: {apprise: env:A, secret: env:S}}}", "alerts.channels.a.secret: `secret` has no meaning here"),
         ("alerts: {channels: {a: {apprise: 'slack://key'}}}", "a secret is written as a reference"),
         ("alerts: {channels: {a: {apprise: env:A, allow_private: on}}}", "`on` is neither `true` nor `false`"),
-        ("alerts: {rules: {spent: {}}}", "1 alerts.rules: alert rules are not in this version"),
+        ("alerts: {rules: {spent: {kind: errors, channels: [ops]}}}", "1 alerts.rules.spent.channels: there is no channel `ops`"),
         (PROVIDERS + "budgets: {b: {limit_usd: 1, on_exhausted: downgrade}}", "2 budgets.b.on_exhausted: `downgrade_to` is missing"),
         (PROVIDERS + "budgets: {b: {limit_usd: 1, downgrade_to: openai/a}}", "2 budgets.b.downgrade_to: has no meaning without `on_exhausted: downgrade`"),
         (PROVIDERS + "budgets:\n b:\n  limit_usd: 1\n  mode: soft\n  on_exhausted: downgrade\n  downgrade_to: openai/a", "6 budgets.b.on_exhausted: a soft budget refuses nothing"),

@@ -77,6 +77,15 @@ class Rule(Protocol):
         ...
 
 
+@value(frozen=True)
+class Armed:
+    """A rule with what follows from a finding."""
+
+    rule: Rule
+    channels: tuple[str, ...] = ()
+    """Who is told."""
+
+
 class Told:
     """Which findings were told, of the last subjects and windows."""
 

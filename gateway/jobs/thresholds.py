@@ -1,0 +1,121 @@
+"""Percentages of budgets, told as soon as they are passed: over what SQL says is spent, whoever spent it.
+
+Looks at the accounts that this process has charged, or refused calls for: each charge is somebody's, so none is missed.
+What a killed process did not come to look at, the next start does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from gateway.core.accounts import Account
+from gateway.core.alerts.facts import MINUTE_US, BudgetNow, Minute
+from gateway.core.alerts.finding import Armed, Watch
+from gateway.core.alerts.raising import alert_of
+from gateway.core.alerts.threshold import Threshold
+from gateway.core.budgets import Budget, Budgets
+from gateway.core.errors import Fault
+from gateway.jobs.scheduler import wait
+from gateway.ports import Clock
+from gateway.storage.accounts import Accounts
+from gateway.storage.alerts import AlertRepository
+
+logger = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two looks."""
+IMPLIED: Final = "alert_at:"
+"""What the rule's name begins with of a budget that names percentages and is watched by no rule of the file: its alerts
+are listed, and told to nobody."""
+
+
+class Thresholds:
+    """`run` is the job."""
+
+    def __init__(
+        self,
+        rules: Sequence[Armed],
+        accounts: Accounts,
+        alerts: AlertRepository,
+        budgets: Callable[[], Budgets],
+        clock: Clock,
+    ) -> None:
+        """`rules`: those of the kind `threshold`; `budgets`: those in force now."""
+        self._rules: dict[str, list[tuple[Watch, Sequence[str]]]] = {}
+        for armed in rules:
+            if isinstance(armed.rule, Threshold):
+                self._rules.setdefault(armed.rule.budget, []).append((armed.rule.watch(), armed.channels))
+        self._accounts = accounts
+        self._alerts = alerts
+        self._budgets = budgets
+        self._clock = clock
+        self._touched: set[Account] = set()
+        self._refused: set[Account] = set()
+        self._begun = False
+
+    def charged(self, accounts: Iterable[Account]) -> None:
+        """Something was spent from these."""
+        self._touched.update(accounts)
+
+    def refused(self, account: Account) -> None:
+        """A call was refused for what is spent of this one."""
+        self._refused.add(account)
+        self._touched.add(account)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look until told to stop, and once more. A database that fails is a state."""
+        while not stopping.is_set():
+            await self._tolerated()
+            await wait(stopping, LOOK)
+        await self._tolerated()
+
+    async def _tolerated(self) -> None:
+        try:
+            await self.look()
+        except Fault as fault:
+            logger.debug("thresholds are looked at again: %s", fault.message)
+
+    async def look(self) -> None:
+        """Raise what is passed. Raises `Fault` (unavailable); then the same accounts are looked at again."""
+        known = self._budgets().all
+        watched = {budget.name: budget for budget in known if budget.alert_at or budget.name in self._rules}
+        if not self._begun:
+            self._touched.update(await self._current(watched))
+            self._begun = True
+        touched = {account for account in self._touched if account.budget in watched or account in self._refused}
+        self._touched.clear()
+        if not touched:
+            return
+        try:
+            for account, spent in (await self._accounts.spent(touched)).items():
+                await self._see(account, spent, watched.get(account.budget))
+        except Fault:
+            self._touched.update(touched)
+            raise
+
+    async def _current(self, watched: Mapping[str, Budget]) -> list[Account]:
+        """The accounts of the windows that go on."""
+        now_us = self._clock.now_us()
+        accounts = await self._accounts.known(list(watched))
+        begins = {name: self._budgets().span(budget, now_us).start_us for name, budget in watched.items()}
+        return [account for account in accounts if begins[account.budget] == account.window_start_us]
+
+    async def _see(self, account: Account, spent: int, budget: Budget | None) -> None:
+        budget = budget or next((one for one in self._budgets().all if one.name == account.budget), None)
+        if budget is None:
+            return  # removed meanwhile
+        now_us = self._clock.now_us()
+        span = self._budgets().span(budget, max(account.window_start_us, 0))
+        refused = int(account in self._refused)
+        now = BudgetNow(budget.name, account.subject, span, budget.limit_at(now_us), spent, budget.alert_at, refused)
+        minute = Minute(now_us - MINUTE_US, budgets=(now,))
+        for watch, channels in self._watches(budget):
+            for finding in watch.see(minute):
+                await self._alerts.raise_alert(alert_of(finding), channels)
+
+    def _watches(self, budget: Budget) -> list[tuple[Watch, Sequence[str]]]:
+        known = self._rules.get(budget.name)
+        if known is None:
+            known = self._rules[budget.name] = [(Threshold(f"{IMPLIED}{budget.name}", budget.name).watch(), ())]
+        return known
