@@ -15,12 +15,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COMPILED := $(VENV)/compiled
 MADE := $(COMPILED)/.made
 # What compiled code could do otherwise than the same code in Python: all but words, layout and what is SQL alone.
-# What needs no time and no other process can be tried beside other tests.
-ON_COMPILED_ALONE := net server providers jobs e2e \
+# The heaviest come last: where all tests run beside these, their own of this kind are over by then.
+ON_COMPILED := core wire proxy telemetry contracts net server providers \
 	$(addprefix storage/test_,bulk.py clock.py frames.py journal*.py ledger.py rebuild.py reports.py \
-		rollup_rows.py segment*.py stored_calls.py)
-ON_COMPILED_BESIDE := core wire proxy telemetry contracts
-ON_COMPILED := $(ON_COMPILED_BESIDE) $(ON_COMPILED_ALONE)
+		rollup_rows.py segment*.py stored_calls.py) jobs e2e
+
+# Most tests may wait for a core; those that give something a second or two need a machine that does nothing else.
+PATIENT := -m "not backends and not timed"
+TIMED := -m "not backends and timed"
 
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
