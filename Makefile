@@ -15,12 +15,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COMPILED := $(VENV)/compiled
 MADE := $(COMPILED)/.made
 # What compiled code could do otherwise than the same code in Python: all but words, layout and what is SQL alone.
-# What needs no time and no other process can be tried beside other tests.
-ON_COMPILED_ALONE := net server providers jobs e2e \
+# The heaviest come last: where all tests run beside these, their own of this kind are over by then.
+ON_COMPILED := core wire proxy telemetry contracts net server providers \
 	$(addprefix storage/test_,bulk.py clock.py frames.py journal*.py ledger.py rebuild.py reports.py \
-		rollup_rows.py segment*.py stored_calls.py)
-ON_COMPILED_BESIDE := core wire proxy telemetry contracts
-ON_COMPILED := $(ON_COMPILED_BESIDE) $(ON_COMPILED_ALONE)
+		rollup_rows.py segment*.py stored_calls.py) jobs e2e
+# Of these, what waits for databases that are slow or refuse: the jobs and the SQL that bear it are not compiled.
+NOT_ON_COMPILED := jobs/test_ledger_slow.py e2e/test_bad_databases.py e2e/test_slow_database.py
+
+# Most tests may wait for a core; those that give something a second or two need a machine that does nothing else.
+PATIENT := -m "not backends and not timed"
+TIMED := -m "not backends and timed"
 
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
@@ -49,7 +53,8 @@ compiled: $(MADE) ## the gateway as a wheel, its hot path compiled, in .venv/com
 test-compiled: $(MADE) ## the tests of the hot path, on compiled code
 	@rm -rf $(COMPILED)/house && mkdir $(COMPILED)/house
 	@cp -R tests benchmarks migrations docs pyproject.toml $(COMPILED)/house
-	@cd $(COMPILED)/house && ../bin/python -m pytest $(addprefix tests/,$(ON_COMPILED)) $(ARGS)
+	@cd $(COMPILED)/house && ../bin/python -m pytest $(addprefix tests/,$(ON_COMPILED)) \
+		$(addprefix --ignore=tests/,$(NOT_ON_COMPILED)) $(ARGS)
 
 check: $(DEVELOPMENT) ## what CI runs, in the same order
 	@echo "== style, common mistakes, SQL from strings (ruff)"

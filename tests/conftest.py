@@ -1,6 +1,5 @@
 """What every test may use: the event loop of the async ones, free ports, a database of each kind."""
 
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.storage.engine import Database
+from tests import ports
 from tests.databases import KINDS, Operator, fresh, opened, operator
 from tests.postgres_server import PostgresServer, running
 
@@ -23,14 +23,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives a port of the loopback that nobody listens on at this moment."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find
+    return ports.free_port
 
 
 @pytest.fixture(scope="session")

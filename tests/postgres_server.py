@@ -8,7 +8,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from time import monotonic, sleep
 from typing import Any
 
 import psycopg
+
+from tests.ports import free_port
 
 PATIENCE = 30.0
 """Seconds that a start or a stop may take on a busy machine; a start is half a second on an idle one."""
@@ -47,7 +48,7 @@ class PostgresServer:
             if not _open_to_all(binaries):
                 binaries = _copied(folder) / "pginstall18" / "bin"
         self._binaries = binaries
-        self.port = _free_port()
+        self.port = free_port()
         made = self._run("initdb", "--username=keeper", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         assert made.returncode == 0, f"PostgreSQL cannot make its data folder: {made.stderr}"
 
@@ -171,10 +172,3 @@ def _end_with_the_tests() -> None:
     """On Linux the server stops when the test run dies, even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGINT)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

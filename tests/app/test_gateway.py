@@ -69,6 +69,7 @@ async def test_nothing_but_keys_budgets_and_prices_can_be_changed_over_the_netwo
 
 
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_a_price_that_is_set_holds_from_the_next_call_on(tmp_path: Path) -> None:
     """By the API at once; by another process, with a database of its own, within two seconds."""
     gateway = built(tmp_path)

@@ -6,7 +6,6 @@ made here (`make_model.py`). llama.cpp and aimock are there within seconds; the 
 
 import os
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from tests.backends.installed import HERE, home, installed, node_packages, pip, python_of, run
+from tests.ports import free_port
 
 FIXTURE = HERE / "aimock.json"
 
@@ -113,7 +113,7 @@ LLAMA_CPP_PYTHON = Engine(_llama_cpp_python, ready="/v1/models", start=60)
 @contextmanager
 def running(engine: Engine) -> Iterator[str]:
     """The engine's address while the block runs. What it prints goes to a file beside the environments."""
-    port = _free_port()
+    port = free_port()
     folder = model()
     command = engine.command(port, folder)
     log = home() / f"{Path(command[0]).parent.parent.name}-{port}.log"
@@ -133,13 +133,6 @@ def running(engine: Engine) -> Iterator[str]:
         os.killpg(program.pid, signal.SIGKILL)  # with its own workers; the group is ours alone
         program.wait()
         log.unlink()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait(url: str, program: "subprocess.Popen[bytes]", patience: float, log: Path) -> None:

@@ -339,6 +339,7 @@ def test_what_an_answer_means(status: int, has_key: bool, state: State) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_a_provider_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     async with raw_server(silent) as hanging, raw_server(always(whole(b"{}"))) as well:
         boxes = [f"{name}: {{kind: openai, base_url: '{server.url}/v1'}}" for name, server in

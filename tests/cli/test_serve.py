@@ -122,6 +122,7 @@ def test_calls_go_through_and_show_in_every_command_while_it_runs(tmp_path: Path
     assert "sim/any" in usage.stdout
 
 
+@pytest.mark.timed
 def test_a_key_is_in_force_within_two_seconds_and_so_is_its_end(tmp_path: Path) -> None:
     """What one process changes is in force in every other: the ring follows the database."""
 

@@ -13,6 +13,7 @@ from tests.e2e.raw import MIB, Answers, body_for, post
 from tests.e2e.upstream import DONE, END, EVENTS, PATIENCE, USAGE, Line, Request, Upstream, chunk, event
 
 
+@pytest.mark.timed
 def test_each_event_leaves_while_the_upstream_waits_with_the_next(gateway: Served, upstream: Upstream) -> None:
     """Nothing is held back until more comes, nor until the client has acknowledged what came before (TCP_NODELAY).
 
@@ -46,6 +47,7 @@ def test_each_event_leaves_while_the_upstream_waits_with_the_next(gateway: Serve
 
 
 @pytest.mark.parametrize("when", ["before the head", "in the stream", "in a whole answer"])
+@pytest.mark.timed
 def test_a_client_that_leaves_cancels_the_upstream_within_a_second(
     when: str, gateway: Served, upstream: Upstream
 ) -> None:
@@ -75,6 +77,7 @@ def test_a_client_that_leaves_cancels_the_upstream_within_a_second(
     assert row["cost_usd"] is not None
 
 
+@pytest.mark.timed
 def test_a_cut_line_is_noticed_like_a_closed_one(gateway: Served, upstream: Upstream) -> None:
     left: list[float] = []
 

@@ -153,6 +153,7 @@ def test_models_are_found_by_the_name_that_the_server_lists(bench: Bench, client
     assert row_of(bench, "llama-listed")["target"] in names
 
 
+@pytest.mark.timed
 def test_a_cancelled_stream_frees_the_server(bench: Bench, client: openai.OpenAI) -> None:
     """Known fault 3: it stops generating, and what it had delivered is billed as an estimate."""
     asked = {**SHORT, "max_tokens": 1900}

@@ -331,6 +331,7 @@ def test_a_stream_that_stalls_is_a_timeout(gateway: Served, upstream: Upstream, 
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.timed
 def test_a_client_that_gives_up_cancels_the_upstream(
     stream: bool, gateway: Served, upstream: Upstream, connect: Connect
 ) -> None:
@@ -345,6 +346,7 @@ def test_a_client_that_gives_up_cancels_the_upstream(
     assert until(lambda: left, "the upstream's line to close", within=1)[0] < 1.5
 
 
+@pytest.mark.timed
 def test_a_stream_that_is_left_is_billed_for_what_came(gateway: Served, upstream: Upstream, connect: Connect) -> None:
     """Known faults 2 and 13: hanging up is not a way to spend for free."""
     upstream.plays("py-left", stalled)
@@ -357,6 +359,7 @@ def test_a_stream_that_is_left_is_billed_for_what_came(gateway: Served, upstream
 
 
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_a_cancelled_task_cancels_its_call(gateway: Served, upstream: Upstream) -> None:
     upstream.plays("py-task", stalled)
     async with openai.AsyncOpenAI(base_url=gateway.v1, api_key="none", max_retries=0) as sdk:
@@ -369,6 +372,7 @@ async def test_a_cancelled_task_cancels_its_call(gateway: Served, upstream: Upst
     assert row["end"] == "cut_by_client"
 
 
+@pytest.mark.timed
 def test_the_end_of_a_stream_needs_no_end_of_the_line(upstream: Upstream, gateway: Served, connect: Connect) -> None:
     """Known fault 59: the client leaves at `[DONE]`; the row says completed all the same."""
 

@@ -197,6 +197,7 @@ def test_money_is_exact(served: Served) -> None:
     assert row["cost_usd"] == "0.068575926"
 
 
+@pytest.mark.timed
 def test_a_call_shows_within_300_ms(served: Served) -> None:
     """From its end; half of them must on a machine that is busy with other things, and all soon after."""
     headers = {"authorization": f"Bearer {KEYS['search']}"}
@@ -209,6 +210,7 @@ def test_a_call_shows_within_300_ms(served: Served) -> None:
     assert sorted(took)[5] < 0.3, took
 
 
+@pytest.mark.timed
 def test_a_revoked_key_is_out_within_two_seconds(served: Served) -> None:
     """Known fault 77: by the API, and by a command in another process."""
 

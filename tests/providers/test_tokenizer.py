@@ -190,6 +190,7 @@ async def test_without_an_answer_the_rule_of_thumb_is_used_and_named(command: tu
 
 
 @pytest.mark.anyio
+@pytest.mark.timed
 async def test_a_helper_that_failed_is_left_alone_for_a_while() -> None:
     """Else every call would wait the whole time limit before its last byte leaves."""
     helper = HelperTokenizer(first_answer_within=0.3, command=script("import time; time.sleep(60)"))

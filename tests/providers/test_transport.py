@@ -127,12 +127,12 @@ async def test_some_connections_are_used_once(answer: bytes) -> None:
         assert [len(peer.requests) for peer in server.peers] == [1, 1]
 
 
+@pytest.mark.timed
 async def test_an_idle_connection_is_closed_when_its_time_is_over() -> None:
     """Before the server does it, and though nobody asks again."""
-    script = always(whole(b"x", fields="keep-alive: timeout=2\r\n"))
-    async with raw_server(script) as server, client_of(server.url) as transport:
-        begun = time.monotonic()
-        await asked(transport)
+    kept = whole(b"x", fields="keep-alive: timeout=2\r\n")
+    async with raw_server(always(kept)) as server, client_of(server.url) as transport:
+        begun, _ = time.monotonic(), await asked(transport)
         await server.all_gone()
         assert 0.9 < time.monotonic() - begun < 2
 
@@ -365,9 +365,9 @@ async def test_a_question_of_our_own_does_not_read_for_ever() -> None:
 
 
 async def test_a_server_that_is_not_there(free_port: Callable[[], int]) -> None:
-    port = free_port()
-    async with client_of(f"http://127.0.0.1:{port}") as transport:
-        with pytest.raises(UpstreamFault, match=f"no connection to 127.0.0.1:{port}: ") as raised:
+    door = f"127.0.0.1:{free_port()}"
+    async with client_of(f"http://{door}") as transport:
+        with pytest.raises(UpstreamFault, match=f"no connection to {door}: ") as raised:
             await asked(transport)
         assert (raised.value.kind, raised.value.uncertain) == (Kind.UPSTREAM, False)
 

@@ -201,6 +201,7 @@ FLOOD = 100
 MEBIBYTE = 2**20
 
 
+@pytest.mark.timed
 async def test_a_flood_that_nobody_reads_is_held_back() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()

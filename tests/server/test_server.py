@@ -111,6 +111,7 @@ async def test_a_slow_reader_holds_the_application_back(tls: bool) -> None:
 @pytest.mark.anyio
 @either
 @pytest.mark.parametrize("how", ["closed", "reset"])
+@pytest.mark.timed
 async def test_a_client_that_leaves_is_missed_at_once(how: str, tls: bool) -> None:
     begun, left = asyncio.Event(), asyncio.Event()
 

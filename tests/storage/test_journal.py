@@ -315,10 +315,11 @@ for round in range(int(sys.argv[2])):
     os.close(ours)
     (folder / "told").write_bytes(told)
 """
-KILLS = 1000
+KILLS = 500
+"""Of plain code, and as many of compiled: CI runs both."""
 
 
-def test_a_thousand_killed_writers_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+def test_hundreds_of_killed_writers_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     """Known faults 52, 55, 59: wherever a process dies, what it had said to be written is there, and once."""
     subprocess.run([sys.executable, "-c", KILL_OFTEN, str(tmp_path), str(KILLS)], check=True, timeout=300)
     turned = 0

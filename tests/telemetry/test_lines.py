@@ -3,6 +3,8 @@ import os
 import threading
 import time
 
+import pytest
+
 from gateway.telemetry.lines import LineWriter
 
 
@@ -34,6 +36,7 @@ def test_lines_of_many_threads_are_not_torn() -> None:
     assert sorted(stream.getvalue().split()) == sorted(f"{n}:{k}".encode() for n in range(4) for k in range(500))
 
 
+@pytest.mark.timed
 def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     """A full pipe blocks its writer; what cannot wait is counted and given up."""
     reading, writing = os.pipe()
