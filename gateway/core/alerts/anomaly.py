@@ -21,13 +21,13 @@ from gateway.core.value import value
 WINDOWS = (5, 15, 60, 360)
 """Minutes over which bursts are summed."""
 _LATELY, _HOUR = WINDOWS.index(15), WINDOWS.index(60)
-_CREEPS = ((3, 1.25), (7, 1.0))
-"""Days over which creep is summed, and how much more it takes: of shorter sums there are more, and more go astray."""
+_CREEPS = ((3, 2.5), (7, 1.75))
+"""Days over which creep is summed, and how many times the usual it is at least: short sums go astray more often."""
 _SUBJECTS = 2_000
 _UNTRUSTED_DAYS = 3
 """A history of so many days counts as much as knowing nothing."""
 _WEEK = 7
-_TWICE = 2.0
+_BEYOND_PEAKS = 2.5
 """What more than one day has reached must be passed by this: some courses are wilder than their spread says."""
 _DRIFT = 0.05
 """Of what is usual for some days: levels move by about so much from week to week without anything being wrong."""
@@ -45,7 +45,7 @@ class Anomaly:
     """Whose sums are watched, each by itself."""
     min_nano: Nano = 5 * NANO_PER_USD
     """Less than this beyond the usual tells nobody."""
-    deviations: float = 17.0
+    deviations: float = 20.0
     """How far beyond the usual a burst is, in robust standard deviations."""
     creep_deviations: float = 2.4
     """How far beyond the usual the sum of days is; infinite: creep is not looked for."""
@@ -207,15 +207,15 @@ def burst_bound(rule: Anomaly, course: Course, place: int) -> Bound:
     doubt = _UNTRUSTED_DAYS / (usual.days + _UNTRUSTED_DAYS)
     prior = least + max(days) if usual.days < 1 else (least + center) / 2
     bound = center + rule.deviations * ((1 - doubt) * spread(days, center) + doubt * prior)
-    bound = max(bound, _TWICE * high(days))
+    bound = max(bound, _BEYOND_PEAKS * high(days))
     if usual.steady:
         scale = (1 - doubt) * max(usual.spread, 0.1 * usual.center) + doubt * (least + usual.center) / 2
-        bound = min(bound, max(usual.center + rule.deviations * scale, _TWICE * usual.high))
+        bound = min(bound, max(usual.center + rule.deviations * scale, _BEYOND_PEAKS * usual.high))
     bound = max(bound, usual.center + least)
     return Bound(course.windows[place].minutes, round(usual.center), round(bound), usual.days)
 
 
-def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int, more: float) -> tuple[Bound, Nano] | None:
+def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int, times: float) -> tuple[Bound, Nano] | None:
     """How much the last `days` may hold, this hour included, and what they hold without it. Null while there is too
     little history to tell."""
     weeks = (hour - costs.first - 24 * days) // (24 * _WEEK)
@@ -227,9 +227,9 @@ def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int, more: float) 
     usual = median([costs.sum(begin - lag, hour + 1 - lag) for lag in lags])
     scale = _daily_spread(costs, hour) * days**0.5 * (1 + 1 / len(lags)) ** 0.5
     scale = _FOLLOWS * scale + _DRIFT * usual
-    beyond = more * rule.creep_deviations * scale
+    beyond = rule.creep_deviations * scale
     beyond += beyond**2 / (2 * max(usual, beyond, 1.0))  # days scatter by factors: it is the begin of an exponential
-    bound = usual + max(rule.min_nano, beyond)
+    bound = max(usual + max(rule.min_nano, beyond), times * usual)
     return Bound(_DAY_MINUTES * days, round(usual), round(bound), 7 * weeks), before
 
 
