@@ -1,9 +1,9 @@
 """`python -m benchmarks.incidents`: how soon the rules find what goes wrong in a simulated month, and how often they
 find something where nothing is wrong.
 
-Fifty keys, the rules as they come, no history before the month. The seeds reported (1 to 6) are not those that the
-defaults of the rules were chosen with (101 to 108). An incident counts as found by a finding about its key, a session
-of it or, except for a creep, its target, once it has cost a dollar. Any other finding is a false alarm.
+Fifty keys, the rules as they come, no history before the month. The seeds reported (21 to 26) are not those that the
+defaults of the rules were chosen with (1 to 16, 101 to 108). An incident counts as found by a finding about its key, a
+session of it or, except for a creep, its target, once it has cost a dollar. Any other finding is a false alarm.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from gateway.core.alerts.runaway import Runaway
 from gateway.core.money import NANO_PER_USD
 from gateway.core.scopes import Scope
 
-SEEDS = tuple(range(1, 7))
+SEEDS = tuple(range(21, 27))
 RULES: tuple[Rule, ...] = (
     Anomaly("spend-by-key"),
     Anomaly("spend-by-target", scope=Scope((("target", "*"),))),

@@ -7,7 +7,7 @@ refused. The table in `docs/configuration.md` comes from these classes.
 # ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -252,7 +252,9 @@ class AlertSettings(Section):
         named(ChannelSettings, "NAME", names.name("a channel's name")), "Where alerts are told.", "{}"
     )
     rules: Mapping[str, AlertRuleSettings] = setting(
-        mapping(alert_rule, "NAME", names.name("a rule's name")), "What to watch for.", "{}"
+        replace(mapping(alert_rule, "NAME", names.name("a rule's name")), section=AlertRuleSettings),
+        "What to watch for.",
+        "{}",
     )
 
 

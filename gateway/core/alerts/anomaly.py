@@ -12,7 +12,7 @@ from itertools import pairwise
 from gateway.core.alerts.course import Course
 from gateway.core.alerts.facts import HOUR_US, MINUTE_US, Minute, costs_of
 from gateway.core.alerts.finding import Finding, Severity, Told, concerned, day_of, dollars, span_text, week_of
-from gateway.core.alerts.robust import Hours, Usual, median, spread
+from gateway.core.alerts.robust import Hours, Usual, high, median, spread
 from gateway.core.alerts.sliding import Recent
 from gateway.core.money import NANO_PER_USD, Nano
 from gateway.core.scopes import Scope
@@ -21,11 +21,16 @@ from gateway.core.value import value
 WINDOWS = (5, 15, 60, 360)
 """Minutes over which bursts are summed."""
 _LATELY, _HOUR = WINDOWS.index(15), WINDOWS.index(60)
-_CREEP_DAYS = (3, 7)
+_CREEPS = ((3, 2.5), (7, 1.75))
+"""Days over which creep is summed, and how many times the usual it is at least: short sums go astray more often."""
 _SUBJECTS = 2_000
 _UNTRUSTED_DAYS = 3
 """A history of so many days counts as much as knowing nothing."""
 _WEEK = 7
+_BEYOND_PEAKS = 2.5
+"""What more than one day has reached must be passed by this: some courses are wilder than their spread says."""
+_DRIFT = 0.05
+"""Of what is usual for some days: levels move by about so much from week to week without anything being wrong."""
 _DAY_MINUTES = 1440
 _FOLLOWS = 1.75
 """A busy day is often followed by another, so sums of days scatter more than days by themselves would make them."""
@@ -40,9 +45,9 @@ class Anomaly:
     """Whose sums are watched, each by itself."""
     min_nano: Nano = 5 * NANO_PER_USD
     """Less than this beyond the usual tells nobody."""
-    deviations: float = 17.0
+    deviations: float = 20.0
     """How far beyond the usual a burst is, in robust standard deviations."""
-    creep_deviations: float = 3.8
+    creep_deviations: float = 2.4
     """How far beyond the usual the sum of days is; infinite: creep is not looked for."""
 
     @property
@@ -161,7 +166,7 @@ class AnomalyWatch:
     def _creeps(self, subject: str, course: Course) -> list[tuple[Bound, Nano]]:
         known = self._hour(subject, course)
         if known.creeps is None:
-            bounds = [creep_bound(self._rule, course.costs, course.hour, days) for days in _CREEP_DAYS]
+            bounds = [creep_bound(self._rule, course.costs, course.hour, *creep) for creep in _CREEPS]
             known.creeps = [one for one in bounds if one is not None]
         return known.creeps
 
@@ -202,14 +207,15 @@ def burst_bound(rule: Anomaly, course: Course, place: int) -> Bound:
     doubt = _UNTRUSTED_DAYS / (usual.days + _UNTRUSTED_DAYS)
     prior = least + max(days) if usual.days < 1 else (least + center) / 2
     bound = center + rule.deviations * ((1 - doubt) * spread(days, center) + doubt * prior)
+    bound = max(bound, _BEYOND_PEAKS * high(days))
     if usual.steady:
         scale = (1 - doubt) * max(usual.spread, 0.1 * usual.center) + doubt * (least + usual.center) / 2
-        bound = min(bound, usual.center + rule.deviations * scale)
+        bound = min(bound, max(usual.center + rule.deviations * scale, _BEYOND_PEAKS * usual.high))
     bound = max(bound, usual.center + least)
     return Bound(course.windows[place].minutes, round(usual.center), round(bound), usual.days)
 
 
-def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int) -> tuple[Bound, Nano] | None:
+def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int, times: float) -> tuple[Bound, Nano] | None:
     """How much the last `days` may hold, this hour included, and what they hold without it. Null while there is too
     little history to tell."""
     weeks = (hour - costs.first - 24 * days) // (24 * _WEEK)
@@ -220,8 +226,10 @@ def creep_bound(rule: Anomaly, costs: Hours, hour: int, days: int) -> tuple[Boun
     lags = [24 * _WEEK * week for week in range(1, min(weeks, 3) + 1)]
     usual = median([costs.sum(begin - lag, hour + 1 - lag) for lag in lags])
     scale = _daily_spread(costs, hour) * days**0.5 * (1 + 1 / len(lags)) ** 0.5
-    scale = _FOLLOWS * scale + 0.05 * usual
-    bound = usual + max(rule.min_nano, rule.creep_deviations * scale)
+    scale = _FOLLOWS * scale + _DRIFT * usual
+    beyond = rule.creep_deviations * scale
+    beyond += beyond**2 / (2 * max(usual, beyond, 1.0))  # days scatter by factors: it is the begin of an exponential
+    bound = max(usual + max(rule.min_nano, beyond), times * usual)
     return Bound(_DAY_MINUTES * days, round(usual), round(bound), 7 * weeks), before
 
 

@@ -23,6 +23,11 @@ def spread(numbers: Sequence[float], center: float) -> float:
     return _MAD_TO_SIGMA * median([abs(number - center) for number in numbers])
 
 
+def high(numbers: Sequence[int]) -> int:
+    """The largest but one, for one wild value is no rule; 0 of fewer than two."""
+    return sorted(numbers)[-2] if len(numbers) > 1 else 0
+
+
 class Hours:
     """A whole number for each of the last 672 hours; hours that were passed over hold 0."""
 
@@ -62,7 +67,7 @@ class Usual:
     """What is usual for an hour: from the same hour of the week, the fewer weeks there are the more from the same hour
     of every day."""
 
-    __slots__ = ("center", "days", "spread", "steady")
+    __slots__ = ("center", "days", "high", "spread", "steady")
 
     def __init__(self, hours: Hours, hour: int) -> None:
         self.days = min(DAYS - 1, (hour - hours.first) // 24)
@@ -74,5 +79,7 @@ class Usual:
         """The usual value."""
         self.spread = trust * spread(by_week, week_center) + (1 - trust) * spread(by_day, day_center)
         """How far values usually are from it, as a standard deviation."""
+        self.high = high(by_day)
+        """What was reached before."""
         self.steady = self.days >= 5 and sum([value > 0 for value in by_day]) >= 0.8 * self.days
         """There was something in this hour nearly every day: the hour can be judged by itself."""
