@@ -120,7 +120,9 @@ class AlertRuleSettings(Section):
     after: float | None = setting(rules.duration("1h", "28d"), "How much course must be known.")
     min_usd: Decimal | None = setting(rules.money("1000000"), "Less than this tells nobody.")
     deviations: float | None = setting(_number("1", "1000"), "Robust standard deviations that a burst is beyond.")
-    creep_deviations: float | None = setting(_number("1", "1000"), "Robust standard deviations that a creep over days is beyond.")
+    creep_deviations: float | None = setting(
+        _number("1", "1000"), "Robust standard deviations that a creep over days is beyond."
+    )
     repeats: int | None = setting(rules.integer(2, 1_000_000), "Calls of nearly the same size in ten minutes.")
     failures: int | None = setting(rules.integer(2, 1_000_000), "Failed calls in ten minutes.")
     grown_tokens: int | None = setting(rules.integer(100, 100_000_000), "Of a prompt that grows from call to call.")
