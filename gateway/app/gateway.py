@@ -25,7 +25,7 @@ from gateway.app.configured import (
     retries_of,
 )
 from gateway.app.health import Condition
-from gateway.app.limits import declared_limits
+from gateway.app.limits import limit_desk
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
 from gateway.control.budget_terms import Models
@@ -36,7 +36,6 @@ from gateway.core.accounts import Account
 from gateway.core.budgets import Budgets
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
-from gateway.core.limits import Limits
 from gateway.core.routing import Retries, Target
 from gateway.jobs.alerts import AlertsJob
 from gateway.jobs.deliveries import DeliveryJob
@@ -90,7 +89,7 @@ KEY_REFRESH = 1.0
 PRICE_REFRESH = 1.0
 """Seconds between looks for changed prices."""
 BUDGET_REFRESH = 1.0
-"""Seconds between looks for changed budgets."""
+"""Seconds between looks for changed budgets and limits."""
 MONTHS_REFRESH = 3600.0
 """Seconds between looks whether the ledger has its next months."""
 
@@ -162,7 +161,7 @@ class Gateway:
         )
         observers = (self.logs.calls, self.metrics)
         self.alerts = alert_desk(settings, self.database, channels, now_us, self.journal.id)
-        self.limits = Limits(declared_limits(settings))
+        self.limits = limit_desk(settings, self.database, now_us)
         self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
         self.ledger_job = LedgerJob(self.journal, settings.database.journal, ledger, now_us, observers)
@@ -189,6 +188,7 @@ class Gateway:
         await self.keys.refresh()
         await self.price_store.refresh()
         await self.budgets.refresh()
+        await self.limits.store.refresh()
         await self.journal.start()
         await self.scheduler.start()
 
@@ -238,8 +238,8 @@ class Gateway:
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
         jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
         jobs.add("leases", self.leases.run)
-        if self.limits.all:
-            jobs.add("rates", self.rates.run)
+        jobs.every("limits", BUDGET_REFRESH, self.limits.store.refresh)
+        jobs.add("rates", self.rates.run)
         jobs.every("months", MONTHS_REFRESH, Months(self.database, self.clock.now_us).make)
         jobs.add("thresholds", self.thresholds.run)
         if self.watching is not None:
@@ -287,7 +287,7 @@ class Gateway:
             terms,
             self.thresholds.refused,
         )
-        pace = Pace(self.rates, lambda: self.limits, self.clock)
+        pace = Pace(self.rates, lambda: self.limits.store.limits, self.clock)
         pipeline = Pipeline(
             authenticate=authenticate,
             admit=Admit(self.clock, server.max_body),
@@ -322,6 +322,7 @@ class Gateway:
                 declared=declared_budgets(self.settings),
                 places=budget_places(self.settings),
             ),
+            limits=self.limits,
             reports=Reports(self.database),
             health=self.condition.health,
             metrics=self.metrics.registry,
@@ -348,7 +349,7 @@ class Gateway:
         return self.budgets.budgets
 
     def _by_key(self) -> bool:
-        return self.budgets.budgets.by_key or self.limits.by_key
+        return self.budgets.budgets.by_key or self.limits.store.limits.by_key
 
     def _charged(self, journal_id: str, charges: Mapping[Account, Charged]) -> None:
         """The ledger has charged budgets; what others held is not in this process's slices."""

@@ -194,9 +194,11 @@ async def _stands(
 
 
 def _require_not_declared(settings: "Settings", name: str) -> None:
-    if name in settings.budgets:
-        line = settings.budgets[name].line
-        hint = f"change it there: {settings.source}, line {line}" if line else "change it there"
+    from gateway.app.budgets import budget_places
+
+    places = budget_places(settings)
+    if name in places:
+        hint = f"change it there: {places[name]}" if places[name] else "change it there"
         raise Fault(Kind.CONFLICT, f"the budget {name} is declared in the settings file", hint=hint)
 
 

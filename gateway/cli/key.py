@@ -8,14 +8,16 @@ import typer
 
 from gateway.cli import when
 from gateway.cli.actor import actor
-from gateway.cli.frame import AsJson, Config, group, opened, read_settings, refuse_later, run
+from gateway.cli.frame import AsJson, Config, group, opened, read_settings, run
 from gateway.cli.key_sheet import in_force, print_key, print_keys, print_secret
+from gateway.cli.key_terms import stated_terms, terms_of
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key, Secret, digest
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+    from gateway.storage.key_terms import OwnTerms
 
 app = group("Virtual keys: who may call, and in whose name.")
 
@@ -43,16 +45,18 @@ def create(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="K=V", help="A label of its calls; repeatable.")
     ] = None,
-    budget: Annotated[str | None, typer.Option("--budget", hidden=True)] = None,
-    rpm: Annotated[str | None, typer.Option("--rpm", hidden=True)] = None,
-    tpm: Annotated[str | None, typer.Option("--tpm", hidden=True)] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="USD/WINDOW", help="What its calls may cost: 5.00/month.")
+    ] = None,
+    rpm: Annotated[str | None, typer.Option("--rpm", metavar="N", help="Its requests a minute.")] = None,
+    tpm: Annotated[str | None, typer.Option("--tpm", metavar="N", help="Its tokens a minute.")] = None,
+    in_flight: Annotated[str | None, typer.Option("--in-flight", metavar="N", help="Its calls at once.")] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print its secret, this once."""
     from gateway.control import minting
 
-    refuse_later(budgets_inside_of_a_key=budget, rate_limits=rpm or tpm)
     secret = minting.new_secret()
     now = when.now_us()
     key = minting.new_key(
@@ -64,11 +68,12 @@ def create(
         labels=_labels(label or []),
         expires_us=None if expires is None else when.coming_us(expires, "--expires", now),
     )
-    run(_add(config, key))
-    print_secret(key, secret, as_json)
+    terms = stated_terms(key.name, now, budget=budget, rpm=rpm, tpm=tpm, in_flight=in_flight)
+    print_secret(key, secret, run(_add(config, key, terms)), as_json)
 
 
-async def _add(config: Path | None, key: Key) -> None:
+async def _add(config: Path | None, key: Key, terms: "OwnTerms") -> "OwnTerms":
+    """What binds it alone, as it was stored."""
     from gateway.storage.keys import KeyRepository
 
     taken = [file_key.name for file_key in _file_keys(read_settings(config))]
@@ -76,7 +81,8 @@ async def _add(config: Path | None, key: Key) -> None:
         raise Fault(Kind.CONFLICT, f"the settings file declares a key {key.name} already", hint="take another name")
     async with opened(config, read_only=False) as db:
         try:
-            await KeyRepository(db).add(key, actor())
+            await KeyRepository(db).add(key, actor(), terms)
+            return (await KeyRepository(db).terms([key]))[key.id]
         except Fault as fault:
             option = "--name" if fault.param == "name" else fault.param
             raise Fault(fault.kind, fault.message, hint=fault.hint, param=option) from None
@@ -89,23 +95,24 @@ def list_keys(
     as_json: AsJson = False,
 ) -> None:
     """List the keys in force, those of the settings file too."""
-    keys = run(_all(config))
-    print_keys([key for key in keys if everything or in_force(key, when.now_us())], as_json)
+    keys, terms = run(_all(config))
+    print_keys([key for key in keys if everything or in_force(key, when.now_us())], terms, as_json)
 
 
 @app.command("show")
 def show(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
     """Show one key; never its secret."""
-    print_key(run(_find(config, key)), as_json)
+    found, terms = run(_find(config, key))
+    print_key(found, terms, as_json)
 
 
 @app.command("revoke")
 def revoke(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
-    """End a key for good, in force everywhere within 2 seconds."""
+    """End a key for good, with its own limit and budget, in force everywhere within 2 seconds."""
     now = when.now_us()
     revoked = run(_revoke(config, key, now))
     if as_json:
-        print_key(revoked, as_json)
+        print_key(revoked, None, as_json)
     elif revoked.revoked_us == now:
         print(f"revoked {revoked.name} ({revoked.id})")
     else:
@@ -127,27 +134,29 @@ def rotate(
 
     until = None if grace is None else when.now_us() + times.duration_us(grace, "--grace")
     secret = minting.new_secret()
-    rotated = run(_rotate(config, key, secret, until))
-    print_secret(rotated, secret, as_json)
+    rotated, terms = run(_rotate(config, key, secret, until))
+    print_secret(rotated, secret, terms, as_json)
 
 
-async def _all(config: Path | None) -> list[Key]:
+async def _all(config: Path | None) -> "tuple[list[Key], dict[str, OwnTerms]]":
     from gateway.storage.keys import KeyRepository
 
+    settings = read_settings(config)
     async with opened(config, read_only=True) as db:
-        stored = await KeyRepository(db).all()
-    return [*stored, *_file_keys(read_settings(config))]
+        keys = [*await KeyRepository(db).all(), *_file_keys(settings)]
+        return keys, await terms_of(db, settings, keys)
 
 
-async def _find(config: Path | None, id_or_name: str) -> Key:
+async def _find(config: Path | None, id_or_name: str) -> "tuple[Key, OwnTerms]":
     from gateway.storage.keys import KeyRepository
 
+    settings = read_settings(config)
     async with opened(config, read_only=True) as db:
-        found = await KeyRepository(db).get(id_or_name)
-    declared = [key for key in _file_keys(read_settings(config)) if id_or_name in (key.id, key.name)]
-    if found is None and not declared:
-        raise Fault(Kind.NOT_FOUND, f"there is no key {id_or_name}", hint="`tollkeeper key list --all` names them")
-    return found or declared[0]
+        declared = [key for key in _file_keys(settings) if id_or_name in (key.id, key.name)]
+        found = await KeyRepository(db).get(id_or_name) or next(iter(declared), None)
+        if found is None:
+            raise Fault(Kind.NOT_FOUND, f"there is no key {id_or_name}", hint="`tollkeeper key list --all` names them")
+        return found, (await terms_of(db, settings, [found]))[found.id]
 
 
 async def _revoke(config: Path | None, id_or_name: str, now_us: int) -> Key:
@@ -158,15 +167,16 @@ async def _revoke(config: Path | None, id_or_name: str, now_us: int) -> Key:
         return await KeyRepository(db).revoke(id_or_name, now_us, actor())
 
 
-async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us: int | None) -> Key:
+async def _rotate(config: Path | None, id_or_name: str, secret: Secret, until_us: int | None) -> "tuple[Key, OwnTerms]":
     from gateway.control import minting
     from gateway.storage.keys import KeyRepository
 
     _require_not_declared(config, id_or_name)
     async with opened(config, read_only=False) as db:
-        return await KeyRepository(db).rotate(
-            id_or_name, digest(secret.reveal()), minting.shown_prefix(secret), until_us, actor()
-        )
+        keys = KeyRepository(db)
+        shown = minting.shown_prefix(secret)
+        key = await keys.rotate(id_or_name, digest(secret.reveal()), shown, until_us, actor())
+        return key, (await keys.terms([key]))[key.id]
 
 
 def _file_keys(settings: "Settings") -> list[Key]:

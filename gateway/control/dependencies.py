@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from gateway.control.alerts_desk import AlertDesk
 from gateway.control.budget_terms import Models
+from gateway.control.limits_desk import LimitDesk
 from gateway.core.budgets import Budget
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key
@@ -111,6 +112,7 @@ class Services:
     prices: PriceDesk
     alerts: AlertDesk
     budgets: BudgetDesk
+    limits: LimitDesk
     reports: Reports
     health: Health
     metrics: CollectorRegistry

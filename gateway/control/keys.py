@@ -4,21 +4,24 @@ The secret leaves in the answer that made it and is nowhere afterwards. Keys of 
 others and cannot be changed here.
 """
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from gateway.control import times
 from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_strange
+from gateway.control.key_terms import InFlight, Rpm, Tpm, own_terms, stated_budget
 from gateway.control.keys_shown import key_facts
 from gateway.control.minting import new_key, new_secret, shown_prefix
-from gateway.core.errors import Fault, Kind, not_in_this_version
-from gateway.core.keys import Key, digest
+from gateway.core.errors import Fault, Kind
+from gateway.core.keys import Key, Secret, digest
+from gateway.core.windows import Window
+from gateway.storage.key_terms import NO_TERMS, OwnTerms, terms_by_key
+from gateway.storage.limits import RATES
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"], dependencies=[Depends(refuse_strange)])
-
-_LATER = {"budget": "budgets inside of a key", "rpm": "rate limits", "tpm": "rate limits", "in_flight": "rate limits"}
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")]
 """Up to 64 letters, digits, `.`, `_` and `-`, the first and the last a letter or digit."""
@@ -42,8 +45,26 @@ def _instant(value: object) -> object:
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
+def _own_budget(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("a budget is a text like 5.00/month")
+    try:
+        return stated_budget(value)
+    except Fault as fault:
+        raise ValueError(fault.sentence) from None
+
+
+OwnBudget = Annotated[
+    tuple[int, Window],
+    BeforeValidator(_own_budget),
+    WithJsonSchema({"type": "string", "examples": ["5.00/month"]}),
+]
+
+
 class _Body(BaseModel):
-    """What a client may set. An unknown field is an error, a field of a later version one that says so."""
+    """What a client may set. An unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,18 +73,15 @@ class _Body(BaseModel):
     """Null: all models."""
     expires_at: Instant | None = None
     labels: Labels = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_later(cls, data: Any) -> Any:
-        for field in _LATER if isinstance(data, dict) else ():
-            if field in data:
-                raise ValueError(not_in_this_version(_LATER[field]).message)
-        return data
+    rpm: Rpm | None = None
+    tpm: Tpm | None = None
+    in_flight: InFlight | None = None
 
 
 class NewKey(_Body):
     name: Name
+    budget: OwnBudget | None = None
+    """A hard budget in UTC, of this key alone: `key:NAME` under `/admin/budgets`, where it can be changed."""
 
 
 class KeyChange(_Body):
@@ -88,6 +106,10 @@ class KeyView(BaseModel):
     team: str | None
     models: list[str] | None
     labels: dict[str, str]
+    budget: str | None
+    rpm: int | None
+    tpm: int | None
+    in_flight: int | None
     created_at: str | None
     expires_at: str | None
     revoked_at: str | None
@@ -120,10 +142,11 @@ async def create_key(body: NewKey, services: Given, response: Response) -> KeyWi
         labels=body.labels,
         expires_us=_coming(body.expires_at, now_us),
     )
-    await services.keys.add(key, ACTOR)
+    terms = own_terms(key.name, now_us, rpm=body.rpm, tpm=body.tpm, in_flight=body.in_flight, budget=body.budget)
+    await services.keys.add(key, ACTOR, terms)
     await _put_in_force(services)
     response.headers["location"] = f"/admin/keys/{key.id}"
-    return KeyWithSecret(**key_facts(key), key=secret.reveal())
+    return await _with_secret(services, key, secret, terms)
 
 
 @router.get("")
@@ -136,12 +159,12 @@ async def list_keys(
     start = _place_in_file(cursor)
     if start is None:
         page = await services.keys.page(limit, cursor)
-        return KeyPage(items=[_view(key) for key in page.items], next=page.next)
+        return KeyPage(items=await _views(services, page.items), next=page.next)
     declared = [one.key for one in services.declared_keys[start : start + limit]]
     if len(declared) == limit:
-        return KeyPage(items=[_view(key) for key in declared], next=f"file.{start + limit}")
+        return KeyPage(items=await _views(services, declared), next=f"file.{start + limit}")
     page = await services.keys.page(limit - len(declared), None)
-    return KeyPage(items=[_view(key) for key in [*declared, *page.items]], next=page.next)
+    return KeyPage(items=await _views(services, [*declared, *page.items]), next=page.next)
 
 
 @router.get("/{id}")
@@ -151,14 +174,15 @@ async def show_key(id: str, services: Given) -> KeyView:
     key = declared.key if declared else await services.keys.get(id)
     if key is None:
         raise Fault(Kind.NOT_FOUND, f"there is no key {id}")
-    return _view(key)
+    return (await _views(services, [key]))[0]
 
 
 @router.patch("/{id}")
 async def change_key(id: str, body: KeyChange, services: Given) -> KeyView:
     """Change what is sent; a field set to null is cleared."""
     _refuse_declared(services, id)
-    changes: dict[str, object] = {field: getattr(body, field) for field in body.model_fields_set}
+    rates: dict[str, int | None] = {rate: getattr(body, rate) for rate in body.model_fields_set & set(RATES)}
+    changes: dict[str, object] = {field: getattr(body, field) for field in body.model_fields_set - set(RATES)}
     if "models" in changes:
         changes["models"] = None if body.models is None else tuple(body.models)
     if "expires_at" in changes:
@@ -166,20 +190,21 @@ async def change_key(id: str, body: KeyChange, services: Given) -> KeyView:
         changes["expires_us"] = _coming(body.expires_at, services.clock.now_us())
     if "name" in changes:
         _refuse_declared_name(services, body.name)
-    if not changes:
+    if not body.model_fields_set:
         return await show_key(id, services)
-    key = await services.keys.update(id, changes, ACTOR)
+    key = await services.keys.update(id, changes, ACTOR, rates)
     await _put_in_force(services)
-    return _view(key)
+    return (await _views(services, [key]))[0]
 
 
 @router.delete("/{id}")
 async def revoke_key(id: str, services: Given) -> KeyView:
-    """End a key for good. It stays in the list with `revoked_at`; revoking it again changes nothing."""
+    """End a key for good, with its own limit and budget. It stays in the list with `revoked_at`; revoking it again
+    changes nothing."""
     _refuse_declared(services, id)
     key = await services.keys.revoke(id, services.clock.now_us(), ACTOR)
     await _put_in_force(services)
-    return _view(key)
+    return (await _views(services, [key]))[0]
 
 
 @router.post("/{id}/rotate")
@@ -191,16 +216,18 @@ async def rotate_key(id: str, services: Given, body: Rotation | None = None) -> 
     secret = new_secret()
     key = await services.keys.rotate(id, digest(secret.reveal()), shown_prefix(secret), until_us, ACTOR)
     await _put_in_force(services)
-    return KeyWithSecret(**key_facts(key), key=secret.reveal())
+    return await _with_secret(services, key, secret)
 
 
 async def _put_in_force(services: Services) -> None:
-    try:
-        await services.ring.refresh()
-    except Fault:
-        # The change is committed, and a new secret must not be lost over this: the ring is refreshed every second
-        # anyway, and says so itself if it cannot be.
-        return
+    """What binds a key before the key itself."""
+    for store in (services.budgets.store, services.limits.store, services.ring):
+        try:
+            await store.refresh()
+        except Fault:
+            # The change is committed, and a new secret must not be lost over this: all are refreshed every second
+            # anyway, and say so themselves if they cannot be.
+            return
 
 
 def _coming(at_us: int | None, now_us: int) -> int | None:
@@ -235,5 +262,19 @@ def _place_in_file(cursor: str | None) -> int | None:
     return int(number) if word == "file" and number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
-def _view(key: Key) -> KeyView:
-    return KeyView(**key_facts(key))
+async def _views(services: Services, keys: Sequence[Key]) -> list[KeyView]:
+    """With what binds each of them alone, read back from where it holds."""
+    declared = [key.name for key in keys if key.source == "file"]
+    of_file = terms_by_key(declared, services.limits.declared, services.budgets.declared)
+    stored = await services.keys.terms([key for key in keys if key.source != "file"])
+    found = [of_file[key.name] if key.source == "file" else stored[key.id] for key in keys]
+    return [KeyView(**key_facts(key, terms)) for key, terms in zip(keys, found, strict=True)]
+
+
+async def _with_secret(services: Services, key: Key, secret: Secret, stated: OwnTerms = NO_TERMS) -> KeyWithSecret:
+    try:
+        terms = (await services.keys.terms([key]))[key.id]
+    except Fault:
+        # It is committed, and the secret must not be lost over this either.
+        terms = stated
+    return KeyWithSecret(**key_facts(key, terms), key=secret.reveal())

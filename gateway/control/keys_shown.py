@@ -3,10 +3,12 @@
 from typing import Any
 
 from gateway.control import times
+from gateway.control.key_terms import own_facts
 from gateway.core.keys import Key
+from gateway.storage.key_terms import NO_TERMS, OwnTerms
 
 
-def key_facts(key: Key) -> dict[str, Any]:
+def key_facts(key: Key, terms: OwnTerms = NO_TERMS) -> dict[str, Any]:
     """The fields of a key, in the order in which they are written; times in RFC 3339."""
     return {
         "id": key.id,
@@ -15,6 +17,7 @@ def key_facts(key: Key) -> dict[str, Any]:
         "team": key.team,
         "models": None if key.models is None else list(key.models),
         "labels": dict(key.labels),
+        **own_facts(terms),
         # The settings file does not say when.
         "created_at": None if key.source == "file" else times.rfc3339(key.created_us),
         "expires_at": times.rfc3339(key.expires_us),

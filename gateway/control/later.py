@@ -7,7 +7,6 @@ from gateway.core.errors import not_in_this_version
 router = APIRouter(include_in_schema=False)
 
 LATER = {
-    "limits": "rate limits",
     "providers": "providers in the admin API",
     "reports": "reports",
 }

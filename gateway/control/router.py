@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
-from gateway.control import alerts, budgets, calls, docs, health, keys, later, prices, refusals, usage
+from gateway.control import alerts, budgets, calls, docs, health, keys, later, limits, prices, refusals, usage
 from gateway.control.dependencies import Services
 from gateway.control.gate import Gate
 
@@ -13,7 +13,7 @@ _DESCRIPTION = (
     "Money is a decimal text in USD, times are RFC 3339 in UTC, unknown is null, errors are RFC 9457."
 )
 _OPEN = (health, docs)
-_ADMIN = (keys, budgets, prices, alerts, usage, calls, later)
+_ADMIN = (keys, budgets, limits, prices, alerts, usage, calls, later)
 
 
 def control_app(services: Services) -> FastAPI:

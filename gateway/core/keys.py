@@ -14,6 +14,11 @@ PREFIX = "tk-"
 """Every key of ours begins so; a bearer token that does is checked and never forwarded."""
 
 
+def own(key: str) -> str:
+    """What the limit and the budget that a key was made with are called. No other has a colon in its name."""
+    return f"key:{key}"
+
+
 class Secret:
     """A text that cannot be printed, logged or serialised by accident; `reveal()` is the one way in."""
 

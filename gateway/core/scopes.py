@@ -76,6 +76,11 @@ def scope_of(said: Iterable[Part]) -> Scope:
     return Scope(tuple(sorted(parts.items())))
 
 
+def of_key(name: str) -> Scope:
+    """The calls of one key."""
+    return scope_of([("key", name)])
+
+
 def _part(dimension: str, fixed: str) -> Part:
     if dimension == TAG:
         name, equals, tagged = fixed.partition("=")

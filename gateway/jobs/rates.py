@@ -17,6 +17,9 @@ _BEGIN = 64
 KEPT_US = 3 * MINUTE_US
 """How long a minute is remembered."""
 
+_LEFT = (KEPT_US + 2 * MINUTE_US) / 1e6
+"""Seconds after the last count within which all is forgotten; from then on nothing is asked of SQL."""
+
 
 class Rates(Leases):
     """`ports.Escrow` in requests, tokens and calls."""
@@ -25,14 +28,19 @@ class Rates(Leases):
         """`patience`: seconds that a call waits for what others may give back."""
         super().__init__(accounts, clock, patience=patience)
         self._forget_at = 0.0
+        self._tidy_until = clock.monotonic() + _LEFT
+        """Until when there may be something to forget; at first what others left behind."""
 
     async def tick(self) -> None:
         """One look at all slices; what calls have used is told to SQL first. Raises `Fault` (unavailable)."""
         await self._tell_used()
         await super().tick()
-        if self._clock.monotonic() >= self._forget_at:
+        now = self._clock.monotonic()
+        if any(True for _ in self.purse):
+            self._tidy_until = now + _LEFT
+        if self._forget_at <= min(now, self._tidy_until):
             await self._accounts.forget(_MINUTELY, self._clock.now_us() - KEPT_US)
-            self._forget_at = self._clock.monotonic() + MINUTE_US / 1e6
+            self._forget_at = now + MINUTE_US / 1e6
 
     def _want(self, account: Account, need: Nano, together: Nano, limit: Nano) -> Want:
         """A minute is new to everybody: enough for a while at once, or each of its first calls would have to ask."""

@@ -39,6 +39,14 @@ def _limit(text: str) -> Decimal:
     return amount
 
 
+def own_budget(text: str) -> tuple[Decimal, str]:
+    """A limit and its window, `5.00/month`. Raises `Wrong`."""
+    amount, slash, window = (part.strip() for part in text.partition("/"))
+    if not slash or window not in WINDOWS:
+        raise Wrong(f"{quoted(text)} is no budget", f"write it like 5.00/month; the windows are {', '.join(WINDOWS)}")
+    return _limit(amount), window
+
+
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)

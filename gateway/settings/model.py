@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
 from gateway.settings.alert_rules import AlertRuleSettings, alert_rule
-from gateway.settings.budgets import BudgetSettings, HoldSettings
+from gateway.settings.budgets import BudgetSettings, HoldSettings, own_budget
 from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
 from gateway.settings.secret_refs import SecretRef
@@ -210,10 +210,6 @@ class PricesSettings(Section):
 class KeySettings(Section):
     """A key for callers that the file declares."""
 
-    LATER: ClassVar[Mapping[str, str]] = {
-        "budget": "budgets inside of a key are",
-    }
-
     secret: SecretRef = setting(rules.secret, "Where its secret is kept.", Default.REQUIRED)
     team: str | None = setting(rules.line_of_text, "The team that its calls are counted for.")
     models: tuple[str, ...] | None = setting(names.allowed_models, "The model names it may ask for.", shown="all")
@@ -221,6 +217,11 @@ class KeySettings(Section):
         mapping(rules.line_of_text, "NAME", names.label), "Labels that every call of it carries.", "{}"
     )
     expires_at: datetime | None = setting(rules.moment, "When it ends.", shown="never")
+    budget: tuple[Decimal, str] | None = setting(
+        rules.scalar("decimal in USD, `/` and a window", own_budget),
+        "What its calls may cost, `5.00/month`: a hard budget `key:NAME`, in UTC.",
+        shown="no limit",
+    )
     rpm: int | None = setting(RPM, "Its requests a minute.", shown="no limit")
     tpm: int | None = setting(TPM, "Its tokens a minute, of prompts and answers together.", shown="no limit")
     in_flight: int | None = setting(IN_FLIGHT, "Its calls at the same time.", shown="no limit")

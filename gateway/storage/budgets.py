@@ -42,12 +42,7 @@ class BudgetRepository:
         Raises `Fault`: conflict if there is one of this name.
         """
         async with self._db.write() as session:
-            if await _find(session, budget.name) is not None:
-                message = f"there is a budget named {budget.name} already"
-                raise Fault(Kind.CONFLICT, message, hint="take another name, or change that one", param="name")
-            await session.run(insert(budgets).values(_columns(budget)))
-            await self._seed(session, budget)
-            await self._changed(session, actor, "budget.create", budget.name, _shown(budget))
+            await add_budget(session, budget, actor, self._now_us())
 
     async def all(self) -> list[Budget]:
         """Every budget, oldest first."""
@@ -60,7 +55,7 @@ class BudgetRepository:
 
     async def get(self, name: str) -> Budget | None:
         async with self._db.read() as session:
-            return await _find(session, name)
+            return await find_budget(session, name)
 
     async def update(self, name: str, changes: Mapping[str, object], actor: str) -> Budget:
         """Set some of the fields of `CHANGEABLE`, as `Budget` types them; the budget as it is now.
@@ -77,16 +72,14 @@ class BudgetRepository:
             await session.run(update(budgets).where(budgets.c.name == name).values(_columns(changed)))
             before, after = _shown(budget), _shown(changed)
             told = {field: after[field] for field in after if after[field] != before[field]}
-            await self._changed(session, actor, "budget.update", name, told)
+            await _changed(session, AuditEntry(self._now_us(), actor, "budget.update", name, told))
         return changed
 
     async def remove(self, name: str, actor: str) -> Budget:
         """End a budget, and forget what was counted under its name. Raises `Fault`: not found."""
         async with self._db.write() as session:
             budget = await _require(session, name)
-            await session.run(delete(budgets).where(budgets.c.name == name))
-            await clear(session, name)
-            await self._changed(session, actor, "budget.remove", name, {})
+            await remove_budget(session, name, actor, self._now_us())
         return budget
 
     async def begin(self, file_budgets: Collection[Budget]) -> None:
@@ -105,23 +98,12 @@ class BudgetRepository:
             await forget(session, [row.budget for row in await session.all(_gone(declared))])
             for budget in waiting:
                 if not await begun(session, budget):
-                    await self._seed(session, budget)
-
-    async def _seed(self, session: WriteSession, budget: Budget) -> None:
-        now_us = self._now_us()
-        span = span_of(budget.window, ZoneInfo(budget.zone), now_us)
-        await seed(session, budget, span.start_us, now_us)
+                    await _seed(session, budget, self._now_us())
 
     async def revision(self) -> int:
         """A number that grows with every change of any budget by any process."""
         async with self._db.read() as session:
             return await revision_of(session, _NOUN)
-
-    async def _changed(
-        self, session: WriteSession, actor: str, action: str, name: str, details: Mapping[str, object]
-    ) -> None:
-        await record_change(session, AuditEntry(self._now_us(), actor, action, name, details))
-        await advance(session, _NOUN)
 
 
 class BudgetStore:
@@ -161,13 +143,45 @@ def _gone(declared: Collection[str]) -> Any:
     return select(starts).where(starts.not_in(select(budgets.c.name)), starts.not_in(list(declared)))
 
 
-async def _find(session: ReadSession, name: str) -> Budget | None:
+async def add_budget(session: WriteSession, budget: Budget, actor: str, now_us: int) -> None:
+    """Store a new budget, in a transaction of somebody else. Raises `Fault`: conflict if there is one of this name."""
+    if await find_budget(session, budget.name) is not None:
+        message = f"there is a budget named {budget.name} already"
+        raise Fault(Kind.CONFLICT, message, hint="take another name, or change that one", param="name")
+    await session.run(insert(budgets).values(_columns(budget)))
+    await _seed(session, budget, now_us)
+    await _changed(session, AuditEntry(now_us, actor, "budget.create", budget.name, _shown(budget)))
+
+
+async def remove_budget(session: WriteSession, name: str, actor: str, now_us: int) -> None:
+    """End a budget if there is one of this name, and forget what was counted under it."""
+    if await session.run(delete(budgets).where(budgets.c.name == name)):
+        await clear(session, name)
+        await _changed(session, AuditEntry(now_us, actor, "budget.remove", name, {}))
+
+
+async def budgets_named(session: ReadSession, names: Sequence[str]) -> list[Budget]:
+    """Those of these names that there are."""
+    return [_budget(row) for row in await session.all(select(budgets).where(budgets.c.name.in_(names)))]
+
+
+async def _seed(session: WriteSession, budget: Budget, now_us: int) -> None:
+    span = span_of(budget.window, ZoneInfo(budget.zone), now_us)
+    await seed(session, budget, span.start_us, now_us)
+
+
+async def _changed(session: WriteSession, entry: AuditEntry) -> None:
+    await record_change(session, entry)
+    await advance(session, _NOUN)
+
+
+async def find_budget(session: ReadSession, name: str) -> Budget | None:
     row = await session.first(select(budgets).where(budgets.c.name == name))
     return None if row is None else _budget(row)
 
 
 async def _require(session: ReadSession, name: str) -> Budget:
-    budget = await _find(session, name)
+    budget = await find_budget(session, name)
     if budget is None:
         raise Fault(Kind.NOT_FOUND, f"there is no budget {name}", hint="`tollkeeper budget list` names them")
     return budget

@@ -15,6 +15,15 @@ from gateway.core.keys import Caller, Key, caller_of, digest, in_force
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.key_terms import (
+    NO_TERMS,
+    OwnTerms,
+    add_terms,
+    change_rates,
+    remove_terms,
+    rename_terms,
+    terms_of,
+)
 from gateway.storage.pages import Page, newest_first
 from gateway.storage.revisions import advance, revision_of
 from gateway.storage.tables import keys
@@ -32,11 +41,13 @@ class KeyRepository:
         self._db = db
         self._now_us = now_us
 
-    async def add(self, key: Key, actor: str) -> None:
-        """Store a new key. Raises `Fault`: conflict if a key that is not revoked has this name."""
+    async def add(self, key: Key, actor: str, terms: OwnTerms = NO_TERMS) -> None:
+        """Store a new key, and what binds it alone. Raises `Fault`: conflict if a key that is not revoked has this
+        name."""
         async with self._db.write() as session:
             await _require_free_name(session, key.name)
             await session.run(insert(keys).values(_columns(key)))
+            await add_terms(session, terms, actor, self._now_us())
             await self._changed(session, actor, "key.create", key.id, _shown(key))
 
     async def all(self) -> list[Key]:
@@ -53,10 +64,19 @@ class KeyRepository:
         async with self._db.read() as session:
             return await _find(session, id_or_name)
 
-    async def update(self, id_or_name: str, changes: Mapping[str, object], actor: str) -> Key:
-        """Set some of the fields of `CHANGEABLE`, as `Key` types them; the key as it is now.
+    async def terms(self, keys: Sequence[Key]) -> dict[str, OwnTerms]:
+        """What binds each of these stored keys alone, by their ids."""
+        async with self._db.read() as session:
+            return await terms_of(session, keys)
 
-        Raises `Fault`: not found; conflict if it is revoked or the new name is taken; invalid for another field.
+    async def update(
+        self, id_or_name: str, changes: Mapping[str, object], actor: str, rates: Mapping[str, int | None] | None = None
+    ) -> Key:
+        """Set some of the fields of `CHANGEABLE`, as `Key` types them, and `rates` of its own limit; the key as it is
+        now.
+
+        Raises `Fault`: not found; conflict if it is revoked, the new name is taken or a budget hangs on the old one;
+        invalid for another field.
         """
         unknown = sorted(set(changes) - set(CHANGEABLE))
         if unknown:
@@ -67,14 +87,23 @@ class KeyRepository:
             changed = replace(key, **changes)  # type: ignore[arg-type]  # the caller's values are typed as Key's are
             if changed.name != key.name:
                 await _require_free_name(session, changed.name)
+                await rename_terms(session, key.name, changed.name, actor, self._now_us())
+            if rates:
+                await change_rates(session, changed.name, rates, actor, self._now_us())
+            if not changes:
+                return key
             return await self._store(session, changed, actor, "key.update", dict(changes))
 
     async def revoke(self, id_or_name: str, at_us: int, actor: str) -> Key:
-        """End a key for good; one that is revoked already stays as it is. Raises `Fault`: not found."""
+        """End a key for good, with its own limit and budget; one that is revoked already stays as it is.
+
+        Raises `Fault`: not found.
+        """
         async with self._db.write() as session:
             key = await _require(session, id_or_name)
             if key.revoked_us is not None:
                 return key
+            await remove_terms(session, key.name, actor, self._now_us())
             return await self._store(session, replace(key, revoked_us=at_us), actor, "key.revoke", {})
 
     async def rotate(

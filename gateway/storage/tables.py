@@ -297,6 +297,19 @@ budgets = Table(
 )
 Index(None, budgets.c.name, unique=True)
 
+limits = Table(
+    "limits",
+    metadata,
+    serial("number"),
+    words("name", nullable=False),
+    words("scope", nullable=False),
+    number("rpm"),
+    number("tpm"),
+    number("in_flight"),
+    number("since_us", nullable=False),
+)
+Index(None, limits.c.name, unique=True)
+
 alerts = Table(
     "alerts",
     metadata,

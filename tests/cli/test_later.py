@@ -12,9 +12,6 @@ from tests.cli.terminal import invoke
     [
         (("report", "--period", "2026-10"), "reports"),
         (("alerts", "replay", "spent", "--since", "30d"), "alert rules"),
-        (("key", "create", "--name", "a", "--budget", "5.00/month"), "budgets inside of a key"),
-        (("key", "create", "--name", "a", "--rpm", "10"), "rate limits"),
-        (("key", "create", "--name", "a", "--tpm", "10"), "rate limits"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else None,
 )

@@ -9,12 +9,15 @@ from prometheus_client import CollectorRegistry
 from gateway.control.alerts_desk import AlertDesk
 from gateway.control.budget_terms import Models
 from gateway.control.dependencies import BudgetDesk, Check, DeclaredKey, Health, PriceDesk, Services
+from gateway.control.limits_desk import LimitDesk
 from gateway.control.router import control_app
 from gateway.core.budgets import Budget
 from gateway.core.keys import Key, digest
+from gateway.core.limits import Limit
 from gateway.core.pricing import FilePrice, PriceBook
 from gateway.core.pricing.doubts import doubt_of
 from gateway.core.routing import Provider
+from gateway.core.scopes import of_key, scope_of
 from gateway.core.windows import Window
 from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
@@ -24,6 +27,7 @@ from gateway.storage.budgets import BudgetRepository, BudgetStore
 from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRepository, KeyStore
+from gateway.storage.limits import LimitRepository, LimitStore
 from gateway.storage.prices import PriceRepository, PriceStore
 from gateway.storage.reports import Reports
 from tests.fakes.clock import FakeClock
@@ -42,6 +46,10 @@ TOKEN = "tka-the-admin-token-of-these-tests"
 SECRET_OF_THE_FILE = "tk-secret-of-the-file"
 FILE_KEY = Key("file:ci", "ci", "tk-secret", digest(SECRET_OF_THE_FILE), 0, team="platform", source="file")
 FILE_BUDGET = Budget("everything", 500_000_000_000, Window.MONTH, "Europe/Berlin", source="file")
+FILE_LIMITS = (
+    Limit("each-key", scope_of([("key", "*")]), rpm=600, source="file"),
+    Limit("key:ci", of_key("ci"), tpm=1000, source="file"),
+)
 LOCAL, REMOTE = "127.0.0.1", "192.0.2.7"
 
 
@@ -93,6 +101,7 @@ def plane_on(database: Database) -> Plane:
     book = PriceBook(KNOWN_PRICES, [stated])
     prices = PriceRepository(database, clock.now_us)
     budgets = BudgetRepository(database, clock.now_us)
+    limits = LimitRepository(database, clock.now_us)
     services = Services(
         version="1.2.3",
         admin_digest=digest(TOKEN),
@@ -116,6 +125,12 @@ def plane_on(database: Database) -> Plane:
             models=Models(("fast", "small"), tuple(PROVIDERS)),
             declared=(FILE_BUDGET,),
             places={FILE_BUDGET.name: "tollkeeper.yaml, line 30"},
+        ),
+        limits=LimitDesk(
+            repository=limits,
+            store=LimitStore(limits, FILE_LIMITS),
+            declared=FILE_LIMITS,
+            places={"each-key": "tollkeeper.yaml, line 40", "key:ci": "tollkeeper.yaml, line 12"},
         ),
         reports=Reports(database),
         health=WELL,

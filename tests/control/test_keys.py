@@ -42,6 +42,7 @@ async def test_a_new_key_shows_its_secret_once_and_works_at_once(admin: httpx.As
         "team": "search",
         "models": ["gpt-4o*", "fast"],
         "labels": {"env": "prod"},
+        **NO_TERMS,
         "created_at": "2026-10-31T08:00:00Z",
         "expires_at": "2026-12-30T23:00:00Z",
         "revoked_at": None,
@@ -69,23 +70,60 @@ async def test_every_change_leaves_an_audit_entry_without_secrets(admin: httpx.A
     assert key["key"] not in repr(entries)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "says"),
-    [
-        ("budget", "5.00/month", "budgets inside of a key are not in this version"),
-        ("rpm", 5, "rate limits are not in this version"),
-        ("tpm", 5, "rate limits are not in this version"),
-        ("in_flight", None, "rate limits are not in this version"),
-    ],
-)
-async def test_what_comes_later_is_refused_not_dropped(
-    admin: httpx.AsyncClient, field: str, value: object, says: str
-) -> None:
+TERMS = {"budget": "5.000000000/month", "rpm": 10, "tpm": 2000, "in_flight": 3}
+NO_TERMS = dict.fromkeys(TERMS)
+
+
+def terms_of(shown: dict[str, Any]) -> dict[str, Any]:
+    return {field: shown[field] for field in TERMS}
+
+
+async def test_a_keys_own_terms_are_read_back_and_hold_at_once(admin: httpx.AsyncClient, plane: Plane) -> None:
     """Known fault 34: a budget given at the creation of a key was silently not stored."""
-    answer = await admin.post("/admin/keys", json={"name": "alpha", field: value})
-    assert answer.status_code == 422
-    assert says in answer.json()["detail"]
-    assert (await admin.get("/admin/keys/alpha")).status_code == 404
+    key = await made(admin, rpm=10, tpm=2000, in_flight=3, budget="5.00/month")
+    assert terms_of(key) == TERMS
+    assert terms_of((await admin.get("/admin/keys/alpha")).json()) == TERMS
+    assert terms_of((await admin.get("/admin/keys")).json()["items"][1]) == TERMS
+    budget = (await admin.get("/admin/budgets/key:alpha")).json()
+    stated = (budget["limit_usd"], budget["window"], budget["mode"], budget["scope"], budget["timezone"])
+    assert stated == ("5.000000000", "month", "hard", {"key": "alpha"}, "UTC")
+    assert (await admin.get("/admin/limits/key:alpha")).json()["scope"] == {"key": "alpha"}
+    assert "key:alpha" in [one.name for one in plane.services.budgets.store.budgets.all]
+    assert "key:alpha" in [one.name for one in plane.services.limits.store.limits.all]
+    rotated = (await admin.post("/admin/keys/alpha/rotate")).json()
+    assert terms_of(rotated) == TERMS
+
+
+async def test_a_keys_rates_change_and_go_with_it(admin: httpx.AsyncClient, plane: Plane) -> None:
+    await made(admin)
+    changed = (await admin.patch("/admin/keys/alpha", json={"rpm": 5})).json()
+    assert terms_of(changed) == {**NO_TERMS, "rpm": 5}
+    changed = (await admin.patch("/admin/keys/alpha", json={"rpm": None, "tpm": 7, "team": "ads"})).json()
+    assert (terms_of(changed), changed["team"]) == ({**NO_TERMS, "tpm": 7}, "ads")
+    await admin.patch("/admin/keys/alpha", json={"name": "beta"})
+    assert (await admin.get("/admin/limits/key:beta")).json()["scope"] == {"key": "beta"}
+    assert (await admin.get("/admin/limits/key:alpha")).status_code == 404
+    assert terms_of((await admin.patch("/admin/keys/beta", json={"tpm": None})).json()) == NO_TERMS
+    assert (await admin.get("/admin/limits/key:beta")).status_code == 404
+
+    await made(admin, rpm=10, budget="1/day")
+    assert terms_of((await admin.delete("/admin/keys/alpha")).json()) == NO_TERMS
+    for path in ("/admin/limits/key:alpha", "/admin/budgets/key:alpha"):
+        assert (await admin.get(path)).status_code == 404
+    assert [one.name for one in plane.services.limits.store.limits.all] == ["each-key", "key:ci"]
+    assert terms_of(await made(admin)) == NO_TERMS
+
+
+async def test_a_key_with_a_budget_keeps_its_name(admin: httpx.AsyncClient) -> None:
+    """Under another one its window would begin with nothing spent."""
+    await made(admin, budget="1/day")
+    refused = await admin.patch("/admin/keys/alpha", json={"name": "beta"})
+    assert (refused.status_code, refused.json()["param"]) == (409, "name")
+    assert (await admin.get("/admin/keys/beta")).status_code == 404
+
+
+async def test_the_files_keys_show_the_files_terms(admin: httpx.AsyncClient) -> None:
+    assert terms_of((await admin.get("/admin/keys/ci")).json()) == {**NO_TERMS, "tpm": 1000}
 
 
 @pytest.mark.parametrize(
@@ -109,6 +147,14 @@ async def test_what_comes_later_is_refused_not_dropped(
         {"name": "a", "expires_at": 1_800_000_000},
         {"name": "a", "expires_at": "2020-01-01T00:00:00Z"},
         {"name": "a", "team": ""},
+        {"name": "a", "rpm": 0},
+        {"name": "a", "rpm": "5"},
+        {"name": "a", "tpm": 1.5},
+        {"name": "a", "in_flight": 10**7},
+        {"name": "a", "budget": "5"},
+        {"name": "a", "budget": 5},
+        {"name": "a", "budget": "0/month"},
+        {"name": "a", "budget": "5/fortnight"},
         [],
         None,
     ],
@@ -181,7 +227,9 @@ async def test_a_change_sets_what_is_sent_and_null_clears(admin: httpx.AsyncClie
     assert caller.key == "beta"
 
 
-@pytest.mark.parametrize("body", [{"name": None}, {"labels": None}, {"budget": "5"}, {"team": 3}, {"prefix": "x"}])
+@pytest.mark.parametrize(
+    "body", [{"name": None}, {"labels": None}, {"budget": "5/month"}, {"rpm": 0}, {"team": 3}, {"prefix": "x"}]
+)
 async def test_a_bad_change_changes_nothing(admin: httpx.AsyncClient, body: dict[str, object]) -> None:
     key = await made(admin, labels={"env": "prod"})
     before = (await admin.get(f"/admin/keys/{key['id']}")).json()

@@ -6,7 +6,6 @@ from tests.control.plane import Plane
 pytestmark = pytest.mark.anyio
 
 LATER = {
-    "/admin/limits": "rate limits",
     "/admin/providers/openai/check": "providers in the admin API",
     "/admin/reports/2026-10": "reports",
 }
