@@ -107,7 +107,7 @@ class _Bench:
             Terms(),
         )
         self.forward = Forward(_StandIn(), self.hold, gateway.settle, Retries())
-        pace = Pace(gateway.rates, lambda: gateway.limits, gateway.clock)
+        pace = Pace(gateway.rates, lambda: gateway.limits.store.limits, gateway.clock)
         self.relay = Relay(gateway.settle, gateway.clock, server.buffer_answers, gateway.leases, pace)
         pipeline = Pipeline(
             self.authenticate, self.admit, pace, self.route, self.hold, self.forward, self.relay, gateway.settle, _raise

@@ -92,16 +92,6 @@ def _told(error: Exception) -> tuple[list[str], int] | None:
     return None
 
 
-def refuse_later(**flags: object) -> None:
-    """Raises `Fault` for the first flag that was given though what it asks for comes in a later version.
-
-    The argument's name is what is missing: `budgets`, `rate_limits`.
-    """
-    for what, given in flags.items():
-        if given is not None:
-            later(what.replace("_", " "))
-
-
 def later(what: str) -> Never:
     """Raises the `Fault` that the contract asks for."""
     raise not_in_this_version(what)

@@ -166,3 +166,55 @@ def test_neither_a_secret_nor_its_digest_is_ever_listed(data: Path) -> None:
 
 def test_an_empty_list_says_how_to_begin(data: Path) -> None:
     assert "tollkeeper key create" in invoke(data, "key", "list").stdout
+
+
+TERMS = ("budget", "rpm", "tpm", "in_flight")
+
+
+def test_a_keys_own_limit_and_budget_are_read_back(data: Path) -> None:
+    """Known fault 34: a budget given at the creation of a key was silently not stored."""
+    made = invoke(
+        data, "key", "create", "--name", "ci", "--budget", "5.00/month", "--rpm", "60", "--tpm", "9000",
+        "--in-flight", "4", "--json",
+    )  # fmt: skip
+    told = json.loads(made.stdout)
+    assert [told[field] for field in TERMS] == ["5.000000000/month", 60, 9000, 4]
+    assert [shown(data, "ci")[field] for field in TERMS] == ["5.000000000/month", 60, 9000, 4]
+    (listed,) = json.loads(invoke(data, "key", "list", "--json").stdout)["items"]
+    assert listed == shown(data, "ci")
+    assert "5.000000000/month" in invoke(data, "key", "show", "ci").stdout
+    assert json.loads(invoke(data, "key", "rotate", "ci", "--json").stdout)["rpm"] == 60
+    assert "key:ci" in invoke(data, "budget", "list").stdout
+    invoke(data, "key", "revoke", "ci")
+    assert [shown(data, "ci")[field] for field in TERMS] == [None] * 4
+    assert "key:ci" not in invoke(data, "budget", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--budget", "5"),
+        ("--budget", "5/fortnight"),
+        ("--budget", "0/month"),
+        ("--budget", "five/month"),
+        ("--rpm", "0"),
+        ("--rpm", "1.5"),
+        ("--tpm", "x"),
+        ("--in-flight", "10000000"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(option: str, value: str, data: Path) -> None:
+    told = invoke(data, "key", "create", "--name", "ci", option, value)
+    assert told.exit_code == 2
+    assert told.stderr.startswith(f"Error: {option}: ")
+    assert json.loads(invoke(data, "key", "list", "--json").stdout)["items"] == []
+
+
+def test_the_files_keys_show_the_files_terms_and_its_budgets_are_read_only(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("keys:\n  web: {secret: env:WEB, budget: 2/day, rpm: 7}\n")
+    web = shown(data, "web", "--config", str(config))
+    assert [web[field] for field in TERMS] == ["2.000000000/day", 7, None, None]
+    refused = invoke(data, "budget", "set", "key:web", "--limit", "9", "--config", str(config))
+    assert refused.exit_code == 1
+    assert "c.yaml, line 2" in refused.stderr

@@ -1,6 +1,7 @@
 """Rates over SQL: what several processes count together, told often and forgotten soon."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -84,3 +85,29 @@ async def test_whoever_stops_tells_what_was_used(db: Database, clock: FakeClock,
     stopping.set()
     await rates.run(stopping)
     assert sql.rows("SELECT spent_nano, leased_nano FROM budget_accounts") == [(1, 0)]
+
+
+class Counted(Accounts):
+    """Counts the questions about what can be forgotten."""
+
+    asked = 0
+
+    async def forget(self, prefixes: Sequence[str], before_us: int) -> None:
+        self.asked += 1
+        await super().forget(prefixes, before_us)
+
+
+async def test_whoever_counts_nothing_asks_nothing(db: Database, clock: FakeClock) -> None:
+    accounts = Counted(db, "one")
+    rates = Rates(accounts, clock)
+    for _ in range(10):
+        clock.forward(MINUTE_US / 1e6)
+        await rates.tick()
+    asked = accounts.asked
+    assert asked <= 6, "only what others may have left behind"
+    clock.forward(3600)
+    await rates.tick()
+    assert accounts.asked == asked
+    assert await took(rates, rate(clock, rpm=10))
+    await rates.tick()
+    assert accounts.asked == asked + 1
