@@ -9,14 +9,14 @@ from gateway.settings import BudgetSettings, Settings
 
 def declared_budgets(settings: Settings) -> tuple[Budget, ...]:
     """In the order of the file."""
-    return tuple(_budget(name, given) for name, given in settings.budgets.items())
+    return tuple(_budget(name, given) for name, given in settings.budgets.named.items())
 
 
 def budget_places(settings: Settings) -> dict[str, str | None]:
     """Which budgets the file declares, and where: `tollkeeper.yaml, line 12`."""
     return {
         name: f"{settings.file.name}, line {given.line}" if settings.file and given.line else None
-        for name, given in settings.budgets.items()
+        for name, given in settings.budgets.named.items()
     }
 
 

@@ -194,8 +194,8 @@ async def _stands(
 
 
 def _require_not_declared(settings: "Settings", name: str) -> None:
-    if name in settings.budgets:
-        line = settings.budgets[name].line
+    if name in settings.budgets.named:
+        line = settings.budgets.named[name].line
         hint = f"change it there: {settings.source}, line {line}" if line else "change it there"
         raise Fault(Kind.CONFLICT, f"the budget {name} is declared in the settings file", hint=hint)
 
