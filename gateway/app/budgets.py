@@ -17,13 +17,13 @@ def declared_budgets(settings: Settings) -> tuple[Budget, ...]:
         for name, given in settings.keys.items()
         if given.budget is not None
     ]
-    return (*(_budget(name, given) for name, given in settings.budgets.items()), *of_keys)
+    return (*(_budget(name, given) for name, given in settings.budgets.named.items()), *of_keys)
 
 
 def budget_places(settings: Settings) -> dict[str, str | None]:
     """Which budgets the file declares, and where: `tollkeeper.yaml, line 12`."""
     of_keys = {own(name): given.line for name, given in settings.keys.items() if given.budget is not None}
-    return places(settings, {name: given.line for name, given in settings.budgets.items()} | of_keys)
+    return places(settings, {name: given.line for name, given in settings.budgets.named.items()} | of_keys)
 
 
 def places(settings: Settings, lines: Mapping[str, int | None]) -> dict[str, str | None]:

@@ -151,7 +151,7 @@ class Gateway:
         self.key_repository = KeyRepository(self.database, now_us)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
         self.budget_repository = BudgetRepository(self.database, now_us)
-        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings))
+        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings), settings.budgets.max_subjects)
         self.metrics = Metrics(
             __version__,
             self._is_known,

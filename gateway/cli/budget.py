@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import when
+from gateway.cli import budget_uncertain, when
 from gateway.cli.actor import actor
 from gateway.cli.frame import AsJson, Config, group, opened, read_settings, run
 from gateway.core.errors import Fault, Kind
@@ -210,3 +210,6 @@ def _options_named() -> Iterator[None]:
     except Fault as fault:
         param = None if fault.param is None else _OPTIONS.get(fault.param, fault.param)
         raise Fault(fault.kind, fault.message, hint=fault.hint, param=param) from None
+
+
+budget_uncertain.register(app)

@@ -5,8 +5,7 @@ A call's frames carry its accounts whole, so their texts are short whatever a cl
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-
-from gateway.core.value import value
+from typing import NamedTuple
 
 MOST = 24
 """Accounts of one call, over all of its attempts."""
@@ -16,9 +15,8 @@ ACCOUNT_MAX = 512
 """Bytes of an account as JSON: names of 64 characters, every character of a subject escaped."""
 
 
-@value(frozen=True)
-class Account:
-    """A budget, one of its subjects, one of its windows."""
+class Account(NamedTuple):
+    """A budget, one of its subjects, one of its windows. A tuple: a call looks a dozen of them up."""
 
     budget: str
     subject: str

@@ -10,9 +10,12 @@ from enum import StrEnum
 from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.money import Nano
-from gateway.core.scopes import Scope, ScopeIndex, seen_of
+from gateway.core.scopes import EVERYTHING, OTHERS, Scope, ScopeIndex, seen_of
 from gateway.core.value import value
 from gateway.core.windows import Span, Window, span_of
+
+MAX_SUBJECTS = 100_000
+"""Values that a budget counts apart in a window, for each process, unless the settings say otherwise."""
 
 
 class Mode(StrEnum):
@@ -83,8 +86,18 @@ class Bound:
 class Budgets:
     """All budgets in force, found by what a call is counted by."""
 
-    def __init__(self, budgets: Iterable[Budget], zones: Mapping[str, tzinfo]) -> None:
-        """`zones` holds every zone that a budget names."""
+    def __init__(
+        self,
+        budgets: Iterable[Budget],
+        zones: Mapping[str, tzinfo],
+        max_subjects: int = MAX_SUBJECTS,
+        before: "Budgets | None" = None,
+    ) -> None:
+        """`zones` holds every zone that a budget names; `max_subjects`: how many each counts apart; `before`: whose
+        place these take."""
+        self._max_subjects = max_subjects
+        self._live: dict[tuple[str, int], set[str]] = {} if before is None else before._live
+        """The subjects that were met, by budget and window."""
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
         self._zones = zones
         self._spans: dict[tuple[Window, str], Span] = {}
@@ -105,10 +118,26 @@ class Budgets:
         bound = []
         for subject, budget in self._index.of(seen_of(facts, target, provider)):
             span = self.span(budget, facts.started_us)
+            if subject != EVERYTHING:
+                subject = self._known(budget.name, span.start_us, subject)
             bound.append(Bound(budget, Account(budget.name, subject, span.start_us), span))
         if len(bound) > 1:
             bound.sort(key=_name)
         return bound
+
+    def _known(self, budget: str, start_us: int, subject: str) -> str:
+        """The subject, or that of all who came when there were as many as are counted apart: clients can name any
+        number of values."""
+        live = self._live.get((budget, start_us))
+        if live is None:
+            for old in [one for one in self._live if one[0] == budget and one[1] < start_us]:
+                del self._live[old]
+            live = self._live[budget, start_us] = set()
+        if subject not in live:
+            if len(live) >= self._max_subjects:
+                return OTHERS
+            live.add(subject)
+        return subject
 
     def span(self, budget: Budget, at_us: int) -> Span:
         """The window of a budget that a moment lies in."""

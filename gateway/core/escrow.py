@@ -54,13 +54,20 @@ def charges_of(records: Iterable[CallRecord]) -> dict[Account, Charged]:
         for attempt in record.attempts:
             spent = attempt.cost_nano if attempt.cost_nano is not None else attempt.cost_at_least_nano or 0
             for place in attempt.held_in:
-                charged = charges.setdefault(record.accounts[place], Charged())
+                charged = _charged(charges, record.accounts[place])
                 charged.spent += spent
                 charged.reserve += attempt.reserve_nano
                 charged.held = True
             for place in attempt.seen_by:
-                charges.setdefault(record.accounts[place], Charged(held=False)).spent += spent
+                _charged(charges, record.accounts[place]).spent += spent
     return charges
+
+
+def _charged(charges: dict[Account, Charged], account: Account) -> Charged:
+    charged = charges.get(account)
+    if charged is None:
+        charged = charges[account] = Charged(held=False)
+    return charged
 
 
 class Obstacle(StrEnum):

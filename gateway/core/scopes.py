@@ -20,6 +20,8 @@ ANY = "*"
 """One counter for each value."""
 EVERYTHING = "everything"
 """The subject of a scope without any value of its own to count apart."""
+OTHERS = "others"
+"""The subject of all who came when as many were counted apart as there may be."""
 LONGEST = 256
 """Characters of a value."""
 

@@ -91,6 +91,8 @@ class Held:
     """From each of them."""
     output: int | None
     """Tokens that all answers of the attempt can have together; null: nobody can tell."""
+    bounds: Sequence[Bound]
+    """All budgets that bind it, the soft ones too."""
 
 
 @value(frozen=True)

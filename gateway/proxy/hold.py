@@ -87,16 +87,19 @@ class Hold:
         ticket.reach = reach = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
         ticket.max_cost_nano = call.max_cost_nano
         while True:
-            held = await self._set_aside(budgets, reach, plan, ticket)
-            if isinstance(held, Plan):
-                return held
-            cheaper = held.lack.bound.budget.downgrade_to
-            if not _downgrades(held.lack) or cheaper is None or ticket.downgraded_from is not None:
-                raise held.fault
+            wanted = self._at_once(reach, plan, ticket)
+            if isinstance(wanted, Plan):
+                return wanted  # nearly always
+            short = await self._hold(wanted.bounds, wanted.hard, wanted.quote, reach, ticket)
+            if short is None:
+                return wanted.plan
+            cheaper = short.lack.bound.budget.downgrade_to
+            if not _downgrades(short.lack) or cheaper is None or ticket.downgraded_from is not None:
+                raise short.fault
             # Its budgets are those of the model that answers: one of the model that was asked for binds it no more.
             ticket.downgraded_from = ticket.facts.model
             ticket.facts = replace(ticket.facts, model=cheaper)
-            ticket.lowered = None
+            ticket.lowered, ticket.bound_at = None, None
             plan = await self._route(cheaper)
 
     async def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
@@ -106,7 +109,9 @@ class Hold:
         """
         bounds = self._binding(ticket, target)
         held = ticket.held
-        if bounds or held is not None or ticket.max_cost_nano is not None:
+        if held is not None and held.bounds is bounds:
+            pass  # the first hold, made for this attempt
+        elif bounds or held is not None or ticket.max_cost_nano is not None:
             held = await self._held_for(ticket, target, bounds)
         name = target.name
         price, input_rate = self._looked_up.get(name) or self._look_up(name, target)
@@ -141,25 +146,33 @@ class Hold:
             ticket.bound_at = target
         return ticket.bounds
 
-    async def _set_aside(self, budgets: Budgets, reach: Reach, plan: Plan, ticket: Ticket) -> "Plan | _Short":
-        """The plan with its first hold on the ticket, or what is lacking."""
-        hard = _hard(self._binding(ticket, plan.targets[0]))
+    def _at_once(self, reach: Reach, plan: Plan, ticket: Ticket) -> "Plan | _Wanted":
+        """The plan, as far as it can be paid, with its first hold on the ticket; or the hold that has to be waited for.
+
+        Raises `Fault`: price unknown, over the call's own cap.
+        """
+        bounds = self._binding(ticket, plan.targets[0])
+        hard = _hard(bounds)
         cap = ticket.max_cost_nano
         if not hard and cap is None:
             return plan
         targets, dearest, why = self._priced(reach, plan)
-        if cap is not None or not all(bound.budget.unpriced_allowed for bound in hard):
+        if why is not None and (cap is not None or not _all_unpriced_allowed(hard)):
             if dearest is None:
-                raise _not_quoted(hard, why or "it has no price")
-            if why is not None:
-                plan = Plan(tuple(targets), plan.resolved_by)
+                raise _not_quoted(hard, why)
+            plan = Plan(tuple(targets), plan.resolved_by)
         if dearest is None:
-            ticket.held = Held(tuple([bound.account for bound in hard]), 0, None)
+            ticket.held = Held(_accounts(hard), 0, None, bounds)
             return plan
-        self._within_cap(ticket, dearest)
-        if not hard:
+        if cap is not None:
+            self._within_cap(ticket, dearest)
+            if not hard:
+                return plan
+        accounts = _accounts(hard)
+        if self._escrow.take(accounts, dearest.nano):
+            ticket.held = Held(accounts, dearest.nano, dearest.output, bounds)
             return plan
-        return await self._hold(hard, dearest, reach, ticket) or plan
+        return _Wanted(plan, bounds, hard, dearest)
 
     def _priced(self, reach: Reach, plan: Plan) -> tuple[list[Target], Quote | None, str | None]:
         """The targets whose cost can be told, the dearest quote among theirs, and why the first other one has none."""
@@ -176,15 +189,17 @@ class Hold:
                 dearest = quote
         return priced, dearest, why
 
-    async def _hold(self, hard: Sequence[Bound], quote: Quote, reach: Reach, ticket: Ticket) -> "_Short | None":
+    async def _hold(
+        self, bounds: Sequence[Bound], hard: Sequence[Bound], quote: Quote, reach: Reach, ticket: Ticket
+    ) -> "_Short | None":
         """Set aside what a quote says, or less, with a lower limit, where only money that is spent is in the way."""
-        accounts = tuple([bound.account for bound in hard])
+        accounts = _accounts(hard)
         amount, limit = quote.nano, None
         while True:
             lack = None if self._escrow.take(accounts, amount) else await self._escrow.hold(hard, amount)
             if lack is None:
                 output = quote.output if limit is None else limit * quote.choices + quote.predicted
-                ticket.held = Held(accounts, amount, output)
+                ticket.held = Held(accounts, amount, output, bounds)
                 ticket.lowered = limit if limit is not None else ticket.lowered
                 return None
             if lack.obstacle is Obstacle.HELD:
@@ -212,7 +227,7 @@ class Hold:
     async def _held_for(self, ticket: Ticket, target: Target, bounds: Sequence[Bound]) -> Held | None:
         """The first hold, if it was made in these budgets; else one of its own."""
         hard = _hard(bounds)
-        accounts = tuple([bound.account for bound in hard])
+        accounts = _accounts(hard)
         held = ticket.held
         if held is not None:
             if held.accounts == accounts:
@@ -226,13 +241,13 @@ class Hold:
             return None  # its cap was looked at with the plan
         quote = self._quotes.of(reach, target, ticket.lowered)
         if isinstance(quote, str):
-            if ticket.max_cost_nano is None and all(bound.budget.unpriced_allowed for bound in hard):
-                return Held(accounts, 0, None)
+            if ticket.max_cost_nano is None and _all_unpriced_allowed(hard):
+                return Held(accounts, 0, None, bounds)
             raise _not_quoted(hard, quote)
         self._within_cap(ticket, quote)
         if not hard:
             return None
-        short = await self._hold(hard, quote, reach, ticket)
+        short = await self._hold(bounds, hard, quote, reach, ticket)
         if short is not None:
             raise short.fault
         return ticket.held
@@ -266,6 +281,16 @@ class Hold:
 
 
 @value(frozen=True)
+class _Wanted:
+    """A first hold that does not fit what is at hand."""
+
+    plan: Plan
+    bounds: Sequence[Bound]
+    hard: Sequence[Bound]
+    quote: Quote
+
+
+@value(frozen=True)
 class _Short:
     """Money that is lacking, and how it is told."""
 
@@ -275,6 +300,17 @@ class _Short:
 
 def _hard(bounds: Sequence[Bound]) -> list[Bound]:
     return [bound for bound in bounds if bound.budget.mode is Mode.HARD]
+
+
+def _accounts(hard: Sequence[Bound]) -> tuple[Account, ...]:
+    return tuple([bound.account for bound in hard])
+
+
+def _all_unpriced_allowed(hard: Sequence[Bound]) -> bool:
+    for bound in hard:  # noqa: SIM110  a generator takes longer than all of it
+        if not bound.budget.unpriced_allowed:
+            return False
+    return True
 
 
 def _downgrades(lack: Lack) -> bool:

@@ -27,7 +27,7 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
     _check_keys(settings, tree, report)
     for name, limit in settings.limits.items():
         _check_limit(name, limit, tree, report)
-    for name, budget in settings.budgets.items():
+    for name, budget in settings.budgets.named.items():
         _check_budget(name, budget, settings, names, tree, report)
     for name in settings.alerts.channels:
         _check_channel(name, tree, report)

@@ -207,6 +207,23 @@ class PricesSettings(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetsSettings(Section):
+    """Limits in USD."""
+
+    max_subjects: int = setting(
+        rules.integer(1, 10_000_000),
+        "How many values a budget counts apart in a window, for each process; those that come later share one account.",
+        "100000",
+    )
+    named: Mapping[str, BudgetSettings] = setting(
+        named(BudgetSettings, "NAME", names.name("a budget's name")),
+        "What may be spent, by whom and in which window.",
+        "{}",
+        takes_others=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeySettings(Section):
     """A key for callers that the file declares."""
 
@@ -295,9 +312,7 @@ class Settings(Section):
     keys: Mapping[str, KeySettings] = setting(
         named(KeySettings, "NAME", names.name("a key's name")), "Keys for callers.", "{}"
     )
-    budgets: Mapping[str, BudgetSettings] = setting(
-        named(BudgetSettings, "NAME", names.name("a budget's name")), "Limits in USD.", "{}"
-    )
+    budgets: BudgetsSettings = setting(section(BudgetsSettings), "Limits in USD.", "{}")
     limits: Mapping[str, LimitSettings] = setting(
         named(LimitSettings, "NAME", names.name("a limit's name")), "How fast calls may come.", "{}"
     )

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from gateway.core.budgets import Budget, Budgets, Exhausted, Mode, Raise
+from gateway.core.budgets import MAX_SUBJECTS, Budget, Budgets, Exhausted, Mode, Raise
 from gateway.core.errors import Fault, Kind
 from gateway.core.scopes import Scope
 from gateway.core.windows import Window, span_of
@@ -112,11 +112,15 @@ class BudgetStore:
     Answers from memory. Until the first `refresh` it knows the file's budgets only, and these may not have begun.
     """
 
-    def __init__(self, repository: BudgetRepository, file_budgets: Sequence[Budget] = ()) -> None:
+    def __init__(
+        self, repository: BudgetRepository, file_budgets: Sequence[Budget] = (), max_subjects: int = MAX_SUBJECTS
+    ) -> None:
+        """`max_subjects`: how many values each budget counts apart."""
+        self._max_subjects = max_subjects
         self._repository = repository
         self._file_budgets = tuple(file_budgets)
         self._revision: int | None = None
-        self.budgets = self._arranged(())
+        self.budgets = self._arranged((), None)
 
     async def refresh(self) -> bool:
         """Reload if a budget has changed since; whether it did. To be called every second.
@@ -128,13 +132,14 @@ class BudgetStore:
         revision = await self._repository.revision()
         if revision == self._revision:
             return False
-        self.budgets = self._arranged(await self._repository.all())
+        self.budgets = self._arranged(await self._repository.all(), self.budgets)
         self._revision = revision
         return True
 
-    def _arranged(self, stored: Sequence[Budget]) -> Budgets:
+    def _arranged(self, stored: Sequence[Budget], before: Budgets | None) -> Budgets:
         known = {budget.name: budget for budget in (*stored, *self._file_budgets)}
-        return Budgets(known.values(), {budget.zone: ZoneInfo(budget.zone) for budget in known.values()})
+        zones = {budget.zone: ZoneInfo(budget.zone) for budget in known.values()}
+        return Budgets(known.values(), zones, self._max_subjects, before)
 
 
 def _gone(declared: Collection[str]) -> Any:

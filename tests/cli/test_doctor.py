@@ -77,8 +77,8 @@ def test_json_has_every_check_with_its_state(config: Path, tmp_path: Path) -> No
     assert (status, answer["ok"]) == (0, True)
     checks = [check["check"] for check in answer["checks"]]
     assert checks == [
-        "settings", "data folder", "disk", "database", "clock", "figures", "keys", "journal", "dead letters", "prices",
-        "provider bench", "port",
+        "settings", "data folder", "disk", "database", "clock", "figures", "keys", "budgets", "journal", "dead letters",
+        "prices", "provider bench", "port",
     ]  # fmt: skip
     assert all(set(check) == {"check", "state", "detail", "advice"} for check in answer["checks"])
 

@@ -37,4 +37,4 @@ def test_what_is_no_budget_is_refused(text: str) -> None:
 def test_the_bounds_are_those_of_the_file() -> None:
     """The settings lie below, and tell them a second time."""
     for rule, field in ((RPM, "rpm"), (TPM, "tpm"), (IN_FLIGHT, "in_flight")):
-        assert rule.type == f"integer, 1 to {MOST[field]}"
+        assert rule.word == f"integer, 1 to {MOST[field]}"

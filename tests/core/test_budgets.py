@@ -83,3 +83,18 @@ def test_what_is_found_by_look_up_is_what_one_look_at_each_would_find(
     expected = [(one.name, subject) for one in budgets if (subject := subject_of(one.scope, seen)) is not None]
     found = Budgets(budgets, ZONES).binding(call, "a/x", "a")
     assert [(bound.budget.name, bound.account.subject) for bound in found] == expected
+
+
+def test_no_more_subjects_are_counted_apart_than_there_may_be() -> None:
+    """Clients can name any number of sessions: the rest share one account, and no account is a way out."""
+    each = Budget("each", 1, Window.DAY, scope=scope_of([("session", "*")]))
+    index = Budgets([each], {"UTC": UTC}, max_subjects=2)
+
+    def subject(session: str, budgets: Budgets = index, day: int = 0) -> str:
+        facts = CallFacts("c", day * 86_400_000_000, "/v1/x", session=session)
+        return budgets.binding(facts, "a/m", "a")[0].account.subject
+
+    assert [subject(name) for name in "abcab"] == ["session=a", "session=b", "others", "session=a", "session=b"]
+    assert subject("c", day=1) == "session=c"
+    changed = Budgets([each], {"UTC": UTC}, max_subjects=2, before=index)
+    assert [subject(name, changed, 1) for name in "cde"] == ["session=c", "session=d", "others"]

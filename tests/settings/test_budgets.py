@@ -33,7 +33,7 @@ holds: {wait: 1s, min_output_tokens: 1}
 
 def test_all_that_a_budget_can_say(read: Read) -> None:
     settings = read(WHOLE)
-    everything, search, soft = settings.budgets.values()
+    everything, search, soft = settings.budgets.named.values()
     assert (everything.limit_usd, everything.window, everything.timezone) == (Decimal(500), "month", "Europe/Berlin")
     assert (everything.mode, everything.scope, everything.alert_at, everything.line) == ("hard", (), (50, 80, 100), 5)
     assert (search.limit_usd, search.window, search.timezone) == (Decimal("0.123456789"), "month", "UTC")
@@ -45,7 +45,7 @@ def test_all_that_a_budget_can_say(read: Read) -> None:
 
 def test_without_a_word_there_are_none_and_holds_have_their_defaults(read: Read) -> None:
     settings = read("")
-    assert settings.budgets == {}
+    assert settings.budgets.named == {}
     assert (settings.holds.wait, settings.holds.min_output_tokens) == (0.25, 128)
     assert read("", {"TOLLKEEPER_HOLDS_WAIT": "0ms"}).holds.wait == 0
 

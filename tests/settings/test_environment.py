@@ -23,7 +23,7 @@ def test_every_variable_sets_one_setting() -> None:
     paths = list(plain_settings())
     assert len({variable(path) for path in paths}) == len(paths)
     assert ("server", "tls", "cert") in paths
-    assert {path[0] for path in paths} == {"server", "database", "retries", "prices", "holds", "logging"}
+    assert {path[0] for path in paths} == {"server", "database", "retries", "prices", "budgets", "holds", "logging"}
 
 
 @pytest.mark.parametrize("path", tuple(plain_settings()))
@@ -54,7 +54,7 @@ def test_a_wrong_value_names_its_variable(mistakes: Mistakes) -> None:
         ("TOLLKEEPER_SERVER_TRUSTED_PROXIES", "trusted_proxies are not in this version"),
         ("TOLLKEEPER_RETRIES_COOLDOWN", "cooldown is not in this version"),
         ("TOLLKEEPER_CACHE_MODE", "the cache is not in this version"),
-        ("TOLLKEEPER_BUDGETS", "budgets can be set in the file only"),
+        ("TOLLKEEPER_BUDGETS_SPENT", "did you mean `TOLLKEEPER_BUDGETS_MAX_SUBJECTS`?"),
         ("TOLLKEEPER_LIMITS", "limits can be set in the file only"),
     ],
 )

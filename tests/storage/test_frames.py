@@ -86,7 +86,8 @@ def test_frames_of_version_1_are_read() -> None:
 
 def test_the_order_of_fields_is_the_format() -> None:
     """Whoever changes one of these lists other than at its end, with a default, needs another frame version."""
-    kinds = (CallFacts, AttemptOpened, Attempt, Account)
+    kinds = (CallFacts, AttemptOpened, Attempt)
+    assert Account._fields == ("budget", "subject", "window_start_us")
     order = {of.__name__: " ".join(field.name for field in fields(of)) for of in kinds}
     assert order == {
         "CallFacts": "id started_us path key_id key team labels session end_user model stream",
@@ -95,7 +96,6 @@ def test_the_order_of_fields_is_the_format() -> None:
         "Attempt": "index target provider end started_us status error duration_ms usage usage_basis tokenizer "
         "raw_usage cost_nano cost_at_least_nano provider_cost_nano unpriced_because price_book upstream_request_id "
         "charges price_conditions hold_nano reserve_nano held_in seen_by",
-        "Account": "budget subject window_start_us",
     }
     rest = [" ".join(field.name for field in fields(of)) for of in (Usage, Charge, Timings, CallRecord)]
     assert rest == [

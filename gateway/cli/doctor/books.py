@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from gateway.cli import when
+from gateway.cli.budget_uncertain import LATE_US
 from gateway.cli.doctor.finding import Finding, failed, fault, ok, warning
 from gateway.control.times import DAY_US
 from gateway.core.errors import Fault
+from gateway.core.money import Nano, usd_text
 from gateway.settings import Settings
+from gateway.storage.accounts import Accounts
 from gateway.storage.checkup import CONNECTIONS, Checkup, Server, check_up
 from gateway.storage.engine import Database, begun, current, differences, head
 from gateway.storage.keys import KeyRepository
@@ -64,6 +67,7 @@ async def check(db: Database | None, settings: Settings) -> AsyncIterator[Findin
             yield server(checkup.server)
         yield await _figures(db, now)
         yield await _keys(db, settings, now)
+        yield await _leases(db, now)
     except Fault as error:
         yield fault("database", error)
 
@@ -134,3 +138,19 @@ def keys(ends: dict[str, int | None], now: int) -> Finding:
         return ok("keys", f"{len(ends)} in force, none ends within 7 days")
     told = [f"{name} {'ends' if end > now else 'ended'} {when.shown(end, seconds=False)} UTC" for end, name in ending]
     return warning("keys", "; ".join(told), "make new ones: `tollkeeper key create`")
+
+
+async def _leases(db: Database, now: int) -> Finding:
+    leases = await Accounts(db, "doctor").leases(now - LATE_US)
+    return leased({lease.owner for lease in leases if lease.granted}, sum(lease.granted for lease in leases))
+
+
+def leased(owners: set[str], nano: Nano) -> Finding:
+    """Whether processes that are gone still have money of budgets, because nobody has replayed their journals."""
+    if not owners:
+        return ok("budgets", "nothing is leased by processes that are gone")
+    seen = f"{', '.join(sorted(owners))} had ${usd_text(nano)} of budgets when it was last seen"
+    advice = (
+        "start a gateway where its journal lies; if that is gone: `tollkeeper budget uncertain --write-off PROCESS`"
+    )
+    return warning("budgets", seen, advice)
