@@ -10,7 +10,7 @@ known here.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.accounts import Account
@@ -207,12 +207,38 @@ async def standing_of(session: ReadSession, account: Account) -> Standing:
 
 
 async def charge(session: WriteSession, owner: str, charges: Mapping[Account, Charged]) -> None:
-    """What calls of an owner have cost, in the transaction that writes their rows: from its slices to spent."""
+    """What calls of an owner have cost, in the transaction that writes their rows: from its slices to spent.
+
+    In three statements however many accounts there are: this happens ten times a second.
+    """
+    held = [account for account, charged in charges.items() if charged.held]
+    granted = await _granted(session, owner, held) if held else {}
+    added, less = [], []
     for account in sorted(charges, key=_key):
         charged = charges[account]
-        await session.run(_added(account, charged.spent, charged.reserve, 0))
-        if charged.held:  # by no more than is leased: a provider may have billed more
-            await _unlease(session, owner, account, charged.total)
+        # By no more than is leased: a provider may have billed more.
+        taken = min(charged.total, granted.get(account, 0))
+        money = {"spent_nano": charged.spent, "reserve_nano": charged.reserve, "leased_nano": -taken}
+        added.append({**_columns(account), **money})
+        if taken:
+            less.append(
+                {"of_owner": owner, "less": taken, **{f"of_{name}": it for name, it in _columns(account).items()}}
+            )
+    await session.run_many(_ADDED, added)
+    if less:
+        await session.run_many(_LESS, less)
+
+
+async def _granted(session: ReadSession, owner: str, accounts: Sequence[Account]) -> dict[Account, Nano]:
+    """What an owner has leased of these."""
+    names = sorted({account.budget for account in accounts})
+    columns = (_leases.budget, _leases.subject, _leases.window_start_us, _leases.granted_nano)
+    found: dict[Account, Nano] = {}
+    for start in range(0, len(names), _NAMES_AT_ONCE):
+        some = _leases.budget.in_(names[start : start + _NAMES_AT_ONCE])
+        for row in await session.all(select(*columns).where(_leases.owner == owner, some)):
+            found[_account(row)] = row.granted_nano
+    return found
 
 
 async def release(session: WriteSession, owner: str) -> None:
@@ -232,16 +258,33 @@ async def _unlease(session: WriteSession, owner: str, account: Account, amount: 
         await session.run(_added(account, 0, 0, -less))
 
 
-def _added(account: Account, spent: Nano, reserve: Nano, leased: Nano) -> Any:
-    """The statement that adds to an account, and makes it if there is none yet."""
-    added = insert(budget_accounts).values(
-        **_columns(account), spent_nano=spent, reserve_nano=reserve, leased_nano=leased
-    )
+def _adding(added: Any) -> Any:
+    """The statement that adds to accounts, and makes those that there are not yet."""
     columns = budget_accounts.c
     return added.on_conflict_do_update(
         index_elements=list(budget_accounts.primary_key.columns),
         set_={name: columns[name] + added.excluded[name] for name in ("spent_nano", "reserve_nano", "leased_nano")},
     )
+
+
+def _added(account: Account, spent: Nano, reserve: Nano, leased: Nano) -> Any:
+    """The same for one account."""
+    money = {"spent_nano": spent, "reserve_nano": reserve, "leased_nano": leased}
+    return _adding(insert(budget_accounts).values(**_columns(account), **money))
+
+
+_ADDED = _adding(insert(budget_accounts))
+_LESS = (
+    update(budget_leases)
+    .where(
+        _leases.owner == bindparam("of_owner"),
+        _leases.budget == bindparam("of_budget"),
+        _leases.subject == bindparam("of_subject"),
+        _leases.window_start_us == bindparam("of_window_start_us"),
+    )
+    .values(granted_nano=_leases.granted_nano - bindparam("less"))
+)
+_NAMES_AT_ONCE = 1000
 
 
 def _is(table: Any, account: Account) -> ColumnElement[bool]:

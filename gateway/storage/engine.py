@@ -4,7 +4,7 @@ Owns connections, their settings and the border where the SQL library's errors b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
@@ -67,6 +67,10 @@ class WriteSession(ReadSession):
     async def run(self, statement: Executable) -> int:
         """Carry out a change; how many rows it touched."""
         return (await self._connection.execute(statement)).rowcount
+
+    async def run_many(self, statement: Executable, values: Sequence[Mapping[str, Any]]) -> None:
+        """Carry out one change with each of these values."""
+        await self._connection.execute(statement, values)
 
     async def run_bulk(self, statements: Iterable[BulkStatement]) -> None:
         """Carry out statements in the driver's own words, in their order."""
