@@ -34,6 +34,8 @@ class OwnTerms:
 
 
 NO_TERMS = OwnTerms()
+_AT_ONCE = 1000
+"""Names in one question: a database takes some thousands."""
 
 
 def terms_by_key(names: Iterable[str], limits: Sequence[Limit], budgets: Sequence[Budget]) -> dict[str, OwnTerms]:
@@ -46,8 +48,12 @@ def terms_by_key(names: Iterable[str], limits: Sequence[Limit], budgets: Sequenc
 async def terms_of(session: ReadSession, keys: Sequence[Key]) -> dict[str, OwnTerms]:
     """By the keys' ids."""
     living = {key.id: key.name for key in keys if key.revoked_us is None}
-    named = [own(name) for name in living.values()]
-    found = terms_by_key(living.values(), await limits_named(session, named), await budgets_named(session, named))
+    names = list(living.values())
+    found: dict[str, OwnTerms] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        named = [own(name) for name in some]
+        found |= terms_by_key(some, await limits_named(session, named), await budgets_named(session, named))
     return {key.id: found[living[key.id]] if key.id in living else NO_TERMS for key in keys}
 
 

@@ -55,7 +55,7 @@ async def test_a_key_of_the_file_is_known_and_keys_are_then_needed(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_nothing_but_keys_budgets_and_prices_can_be_changed_over_the_network(tmp_path: Path) -> None:
+async def test_nothing_but_keys_budgets_limits_and_prices_can_be_changed_over_the_network(tmp_path: Path) -> None:
     """Known faults 78, 80: configuration, and with it every outbound address, comes from the file alone.
 
     What can be done about alerts goes to the addresses of the file.
@@ -64,7 +64,7 @@ async def test_nothing_but_keys_budgets_and_prices_can_be_changed_over_the_netwo
         described = (await client.get("/admin/openapi.json", headers=ADMIN)).json()["paths"]
     changing = {path for path, verbs in described.items() if set(verbs) - {"get"}}
     assert changing
-    changeable = ("/admin/keys", "/admin/budgets", "/admin/prices", "/admin/alerts")
+    changeable = ("/admin/keys", "/admin/budgets", "/admin/limits", "/admin/prices", "/admin/alerts")
     assert {path for path in changing if not path.startswith(changeable)} == set()
 
 

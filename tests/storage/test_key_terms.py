@@ -55,3 +55,11 @@ async def test_a_limit_follows_a_new_name_and_a_budget_forbids_it(db: Database) 
         await keys.update("cd", {"name": "ci"}, "cli", {"rpm": None})
     assert (raised.value.kind, raised.value.param) == (Kind.CONFLICT, "name")
     assert await limits.all() == [Limit("key:cd", of_key("cd"), 5, None, 2)]
+
+
+async def test_any_number_of_keys_can_be_looked_up(db: Database) -> None:
+    keys = KeyRepository(db)
+    await keys.add(KEY, "cli", OwnTerms(LIMIT))
+    many = [replace(KEY, id=f"id-{number}", name=f"k{number}") for number in range(70_000)]
+    found = await keys.terms([*many, KEY])
+    assert (len(found), found["id-7"], found["key-1"]) == (70_001, NO_TERMS, OwnTerms(LIMIT))
