@@ -104,7 +104,7 @@ def list_budgets(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(name: BudgetName, config: Config = None, as_json: AsJson = False) -> None:
-    """Show one budget, with the dearest of those that it counts apart."""
+    """Show one budget, with the dearest that it counts apart."""
     from gateway.cli.budget_sheet import print_budget
 
     standing, subjects = run(_find(config, name))

@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
         config: Config = None,
         as_json: AsJson = False,
     ) -> None:
-        """List what dead processes have leased, as long as nobody has replayed their journals."""
+        """List what dead processes have leased, until it is replayed."""
         leases = run(_uncertain(config, write_off))
         if as_json:
             print_json([_shown(lease) for lease in leases])

@@ -108,7 +108,10 @@ def show(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command("revoke")
 def revoke(key: KeyName, config: Config = None, as_json: AsJson = False) -> None:
-    """End a key for good, with its own limit and budget, in force everywhere within 2 seconds."""
+    """End a key for good, with its own limit and budget.
+
+    That holds everywhere within 2 seconds.
+    """
     now = when.now_us()
     revoked = run(_revoke(config, key, now))
     if as_json:

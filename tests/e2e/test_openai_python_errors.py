@@ -87,7 +87,7 @@ REFUSED: dict[str, tuple[Callable[[openai.OpenAI], Any], type[openai.APIStatusEr
     ),
     "caps": (
         lambda sdk: ask(sdk, "up/x", extra_headers={"x-tollkeeper-max-cost-usd": "0.01"}),
-        openai.InternalServerError, 501, "not_in_this_version",
+        openai.PermissionDeniedError, 403, "price_unknown",  # for nothing limits the answer
     ),
     "bad tags": (
         lambda sdk: ask(sdk, "up/x", extra_headers={"x-tollkeeper-tags": "no equals sign"}),
