@@ -80,10 +80,10 @@ class _TimedHold(Hold):
 
     spent = 0
 
-    async def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
+    def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
         begun = perf_counter_ns()
         try:
-            return await super().attempt(ticket, target)
+            return super().attempt(ticket, target)
         finally:
             self.spent += perf_counter_ns() - begun
 

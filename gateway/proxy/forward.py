@@ -50,7 +50,9 @@ class Forward:
         last: Refused | UpstreamFault | None = None
         for target in targets:
             try:
-                await self._hold.attempt(ticket, target)
+                if self._hold.needs_money(ticket, target):
+                    await self._hold.money(ticket, target)
+                self._hold.attempt(ticket, target)
             except Fault:
                 if last is None:
                     raise

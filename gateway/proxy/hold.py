@@ -102,17 +102,31 @@ class Hold:
             ticket.lowered, ticket.bound_at = None, None
             plan = await self._route(cheaper)
 
-    async def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
-        """Writes the opening frame; the ticket now owes this attempt's end too.
+    def needed(self, call: Call) -> bool:
+        """Whether `__call__` has anything to do: nobody waits for a step that has not."""
+        return bool(self._budgets().all) or call.max_cost_nano is not None
 
-        Raises `Fault`: unavailable, and, for a further attempt, what `__call__` raises.
-        """
-        bounds = self._binding(ticket, target)
+    def needs_money(self, ticket: Ticket, target: Target) -> bool:
+        """Whether an attempt at this target has to set money aside first, with `money`."""
         held = ticket.held
-        if held is not None and held.bounds is bounds:
-            pass  # the first hold, made for this attempt
-        elif bounds or held is not None or ticket.max_cost_nano is not None:
-            held = await self._held_for(ticket, target, bounds)
+        if held is None and ticket.max_cost_nano is None and not self._budgets().all:
+            return False
+        bounds = self._binding(ticket, target)
+        if held is not None:
+            return held.bounds is not bounds  # the first hold was made for this attempt
+        return ticket.max_cost_nano is not None or bool(_hard(bounds))
+
+    async def money(self, ticket: Ticket, target: Target) -> None:
+        """Set aside what an attempt can cost; the ticket has it. Raises `Fault` as `__call__` does."""
+        ticket.held = await self._held_for(ticket, target, self._binding(ticket, target))
+
+    def attempt(self, ticket: Ticket, target: Target) -> OpenAttempt:
+        """Writes the opening frame; the ticket now owes this attempt's end too, with what is held for it.
+
+        Raises `Fault` (unavailable).
+        """
+        bounds = ticket.bounds if ticket.bound_at is target else ()
+        held = ticket.held
         name = target.name
         price, input_rate = self._looked_up.get(name) or self._look_up(name, target)
         opened = AttemptOpened(

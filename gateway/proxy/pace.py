@@ -29,12 +29,13 @@ class Pace:
         self._limits = limits
         self._clock = clock
 
+    def needed(self) -> bool:
+        """Whether there are any limits: nobody waits for a step that has nothing to do."""
+        return bool(self._limits().all)
+
     async def __call__(self, call: Call, ticket: Ticket) -> None:
         """Raises `Fault` (rate exceeded, unavailable); what was taken by then is on the ticket."""
-        limits = self._limits()
-        if not limits.all:
-            return
-        ticket.rates = limits.binding(ticket.facts)
+        ticket.rates = self._limits().binding(ticket.facts)
         for rate in ticket.rates:
             amount = _amount(rate, call)
             accounts = (rate.bound.account,)

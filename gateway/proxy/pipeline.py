@@ -56,9 +56,11 @@ class Pipeline:
         ticket = self.hold.call(arrival, admitted)
         try:
             call = await self.admit(admitted, arrival, ticket)
-            await self.pace(call, ticket)
+            if self.pace.needed():
+                await self.pace(call, ticket)
             plan = await self.route(call.asked.model)
-            plan = await self.hold(call, plan, ticket)
+            if self.hold.needed(call):
+                plan = await self.hold(call, plan, ticket)
             answered = await self.forward(call, plan, ticket)
             return await self.relay(answered, call, ticket)
         except Fault as fault:

@@ -53,7 +53,7 @@ async def test_what_has_no_price_is_opened_without_one() -> None:
     journal = MemoryJournal()
     hold = unbudgeted(journal)
     ticket = hold.call(rig().arrival(b""), Admitted(KEYLESS))
-    attempt = await hold.attempt(ticket, Target(B, "unpriced"))
+    attempt = hold.attempt(ticket, Target(B, "unpriced"))
     assert (attempt.price, attempt.opened.price_book, attempt.opened.input_usd_per_million) == (None, None, None)
     assert ticket.open is attempt
 
@@ -63,7 +63,7 @@ async def test_prices_are_looked_up_once_for_a_target() -> None:
     made = rig()
     for _ in range(3):
         ticket = hold.call(made.arrival(b""), Admitted(KEYLESS))
-        first, second = await hold.attempt(ticket, Target(A, "m")), await hold.attempt(ticket, Target(A, "m"))
+        first, second = hold.attempt(ticket, Target(A, "m")), hold.attempt(ticket, Target(A, "m"))
         assert first.price is second.price
 
 
@@ -80,7 +80,7 @@ async def test_a_changed_book_is_looked_up_again() -> None:
     free = FilePrice("b/m", free=True)
 
     async def price_of_an_attempt() -> Price | None:
-        return (await hold.attempt(hold.call(rig().arrival(b""), Admitted(KEYLESS)), Target(B, "m"))).price
+        return (hold.attempt(hold.call(rig().arrival(b""), Admitted(KEYLESS)), Target(B, "m"))).price
 
     assert await price_of_an_attempt() is None
     book.put_in_force(NoMap(), [StoredPrice(1, "b/m", free, 0, 0, "cli")])

@@ -281,7 +281,7 @@ async def test_background_work_that_fails_leaves_a_row_all_the_same() -> None:
     made = rig()
     arrival = made.arrival(chat())
     ticket = made.pipeline.hold.call(arrival, made.authenticate(arrival.headers, arrival.peer))
-    await made.pipeline.hold.attempt(ticket, Target(A, "m"))
+    made.pipeline.hold.attempt(ticket, Target(A, "m"))
     made.settle.in_background(ticket, End.CUT_BY_CLIENT, "left", fails())
     await made.settle.finish()
     assert (made.record.end, made.record.error) == ("cut_by_client", "left")
