@@ -21,7 +21,8 @@ from gateway.control.budget_terms import (
     zone_of,
 )
 from gateway.control.budgets_shown import budget_facts, subject_facts
-from gateway.control.dependencies import ACTOR, BudgetDesk, Given, Services, refuse_strange
+from gateway.control.declared import cursor_in_file, place_in_file, put_in_force, refuse_declared, refuse_taken
+from gateway.control.dependencies import ACTOR, Given, Services, refuse_strange
 from gateway.core.budgets import Budget, Exhausted, Mode
 from gateway.core.errors import Fault, Kind
 from gateway.core.windows import Window
@@ -162,12 +163,11 @@ async def create_budget(body: NewBudget, services: Given, response: Response) ->
     """Make a budget. It begins with what the calls of its window have cost already."""
     desk = services.budgets
     if body.name in desk.places:
-        message = f"the settings file declares a budget {body.name}"
-        raise Fault(Kind.CONFLICT, message, hint="take another name", param="name")
+        refuse_taken(f"a budget {body.name}")
     now_us = services.clock.now_us()
     budget = new_budget(body.name, _terms(body, now_us), desk.models, now_us)
     await desk.repository.add(budget, ACTOR)
-    await _put_in_force(desk)
+    await put_in_force(desk.store)
     response.headers["location"] = f"/admin/budgets/{budget.name}"
     return (await _views(services, [budget]))[0]
 
@@ -180,10 +180,10 @@ async def list_budgets(
 ) -> BudgetPage:
     """The budgets of the settings file first, then the others, newest first."""
     desk = services.budgets
-    start = _place_in_file(cursor)
+    start = place_in_file(cursor)
     declared = [] if start is None else list(desk.declared[start : start + limit])
     if start is not None and len(declared) == limit:
-        return BudgetPage(items=await _views(services, declared), next=f"file.{start + limit}")
+        return BudgetPage(items=await _views(services, declared), next=cursor_in_file(start + limit))
     page = await desk.repository.page(limit - len(declared), cursor if start is None else None)
     stored = [budget for budget in page.items if budget.name not in desk.places]
     return BudgetPage(items=await _views(services, [*declared, *stored]), next=page.next)
@@ -206,14 +206,15 @@ async def show_budget(name: str, services: Given) -> BudgetAlone:
 async def change_budget(name: str, body: BudgetChange, services: Given) -> BudgetView:
     """Change what is sent; a model to downgrade to, or a raise, that is set to null is cleared."""
     desk = services.budgets
-    _refuse_declared(desk, name)
+    if name in desk.places:
+        refuse_declared(f"the budget {name}", desk.places[name])
     budget = await desk.repository.get(name)
     if budget is None:
         raise Fault(Kind.NOT_FOUND, f"there is no budget {name}")
     changes = changes_to(budget, _terms(body, services.clock.now_us()), desk.models)
     if changes:
         budget = await desk.repository.update(name, changes, ACTOR)
-        await _put_in_force(desk)
+        await put_in_force(desk.store)
     return (await _views(services, [budget]))[0]
 
 
@@ -221,11 +222,12 @@ async def change_budget(name: str, body: BudgetChange, services: Given) -> Budge
 async def remove_budget(name: str, services: Given) -> BudgetView:
     """End a budget, and forget what it has counted; the answer shows it as it was."""
     desk = services.budgets
-    _refuse_declared(desk, name)
+    if name in desk.places:
+        refuse_declared(f"the budget {name}", desk.places[name])
     budget = await desk.repository.get(name)
     last = await _views(services, [] if budget is None else [budget])
     await desk.repository.remove(name, ACTOR)
-    await _put_in_force(desk)
+    await put_in_force(desk.store)
     return last[0]
 
 
@@ -246,26 +248,3 @@ def _terms(body: BudgetChange, now_us: int) -> dict[str, Any]:
 async def _views(services: Services, budgets: Sequence[Budget]) -> list[BudgetView]:
     found: list[BudgetStanding] = await services.budgets.standings.of(budgets)
     return [BudgetView(**budget_facts(standing, services.clock.now_us())) for standing in found]
-
-
-async def _put_in_force(desk: BudgetDesk) -> None:
-    try:
-        await desk.store.refresh()
-    except Fault:
-        # The change is committed; the budgets are refreshed every second anyway, which says so itself if it fails.
-        return
-
-
-def _refuse_declared(desk: BudgetDesk, name: str) -> None:
-    if name in desk.places:
-        message = f"the budget {name} is declared in the settings file and cannot be changed here"
-        place = desk.places[name]
-        raise Fault(Kind.CONFLICT, message, hint=f"change it there: {place}" if place else None)
-
-
-def _place_in_file(cursor: str | None) -> int | None:
-    """How many budgets of the file have been shown; None if the list has gone beyond them."""
-    if cursor is None:
-        return 0
-    word, _, number = cursor.partition(".")
-    return int(number) if word == "file" and number.isascii() and number.isdigit() and len(number) < 10 else None

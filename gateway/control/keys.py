@@ -11,6 +11,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from gateway.control import times
+from gateway.control.declared import (
+    Store,
+    cursor_in_file,
+    place_in_file,
+    put_in_force,
+    refuse_declared,
+    refuse_taken,
+)
 from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_strange
 from gateway.control.key_terms import InFlight, Rpm, Tpm, own_terms, stated_budget
 from gateway.control.keys_shown import key_facts
@@ -144,7 +152,7 @@ async def create_key(body: NewKey, services: Given, response: Response) -> KeyWi
     )
     terms = own_terms(key.name, now_us, rpm=body.rpm, tpm=body.tpm, in_flight=body.in_flight, budget=body.budget)
     await services.keys.add(key, ACTOR, terms)
-    await _put_in_force(services)
+    await put_in_force(*_binding(services))
     response.headers["location"] = f"/admin/keys/{key.id}"
     return await _with_secret(services, key, secret, terms)
 
@@ -156,13 +164,13 @@ async def list_keys(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> KeyPage:
     """The keys of the settings file first, then the others, newest first; revoked ones too."""
-    start = _place_in_file(cursor)
+    start = place_in_file(cursor)
     if start is None:
         page = await services.keys.page(limit, cursor)
         return KeyPage(items=await _views(services, page.items), next=page.next)
     declared = [one.key for one in services.declared_keys[start : start + limit]]
     if len(declared) == limit:
-        return KeyPage(items=await _views(services, declared), next=f"file.{start + limit}")
+        return KeyPage(items=await _views(services, declared), next=cursor_in_file(start + limit))
     page = await services.keys.page(limit - len(declared), None)
     return KeyPage(items=await _views(services, [*declared, *page.items]), next=page.next)
 
@@ -193,7 +201,7 @@ async def change_key(id: str, body: KeyChange, services: Given) -> KeyView:
     if not body.model_fields_set:
         return await show_key(id, services)
     key = await services.keys.update(id, changes, ACTOR, rates)
-    await _put_in_force(services)
+    await put_in_force(*_binding(services))
     return (await _views(services, [key]))[0]
 
 
@@ -203,7 +211,7 @@ async def revoke_key(id: str, services: Given) -> KeyView:
     changes nothing."""
     _refuse_declared(services, id)
     key = await services.keys.revoke(id, services.clock.now_us(), ACTOR)
-    await _put_in_force(services)
+    await put_in_force(*_binding(services))
     return (await _views(services, [key]))[0]
 
 
@@ -215,19 +223,13 @@ async def rotate_key(id: str, services: Given, body: Rotation | None = None) -> 
     until_us = None if grace is None else services.clock.now_us() + times.duration_us(grace, "grace")
     secret = new_secret()
     key = await services.keys.rotate(id, digest(secret.reveal()), shown_prefix(secret), until_us, ACTOR)
-    await _put_in_force(services)
+    await put_in_force(*_binding(services))
     return await _with_secret(services, key, secret)
 
 
-async def _put_in_force(services: Services) -> None:
+def _binding(services: Services) -> Sequence[Store]:
     """What binds a key before the key itself."""
-    for store in (services.budgets.store, services.limits.store, services.ring):
-        try:
-            await store.refresh()
-        except Fault:
-            # The change is committed, and a new secret must not be lost over this: all are refreshed every second
-            # anyway, and say so themselves if they cannot be.
-            return
+    return services.budgets.store, services.limits.store, services.ring
 
 
 def _coming(at_us: int | None, now_us: int) -> int | None:
@@ -244,22 +246,12 @@ def _declared(services: Services, id_or_name: str) -> DeclaredKey | None:
 def _refuse_declared(services: Services, id_or_name: str) -> None:
     declared = _declared(services, id_or_name)
     if declared is not None:
-        message = f"the key {declared.key.name} is declared in the settings file and cannot be changed here"
-        raise Fault(Kind.CONFLICT, message, hint=f"change it there: {declared.place}" if declared.place else None)
+        refuse_declared(f"the key {declared.key.name}", declared.place)
 
 
 def _refuse_declared_name(services: Services, name: str) -> None:
     if any(name == one.key.name for one in services.declared_keys):
-        message = f"the settings file declares a key {name}"
-        raise Fault(Kind.CONFLICT, message, hint="take another name", param="name")
-
-
-def _place_in_file(cursor: str | None) -> int | None:
-    """How many keys of the file have been shown; None if the list has gone beyond them."""
-    if cursor is None:
-        return 0
-    word, _, number = cursor.partition(".")
-    return int(number) if word == "file" and number.isascii() and number.isdigit() and len(number) < 10 else None
+        refuse_taken(f"a key {name}")
 
 
 async def _views(services: Services, keys: Sequence[Key]) -> list[KeyView]:

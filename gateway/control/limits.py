@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.control.budget_terms import NAME, scope_from
+from gateway.control.declared import cursor_in_file, place_in_file, put_in_force, refuse_declared, refuse_taken
 from gateway.control.dependencies import ACTOR, Given, refuse_strange
 from gateway.control.key_terms import InFlight, Rpm, Tpm
-from gateway.control.limits_desk import LimitDesk
 from gateway.core.errors import Fault, Kind
 from gateway.core.limits import Limit
 from gateway.storage.limits import limits_something
@@ -69,14 +69,13 @@ async def create_limit(body: NewLimit, services: Given, response: Response) -> L
     """Make a limit. It counts from now on."""
     desk = services.limits
     if body.name in desk.places:
-        message = f"the settings file declares a limit {body.name}"
-        raise Fault(Kind.CONFLICT, message, hint="take another name", param="name")
+        refuse_taken(f"a limit {body.name}")
     scope = scope_from(body.scope.model_dump(exclude_unset=True))
     limit = Limit(body.name, scope, body.rpm, body.tpm, body.in_flight)
     if not limits_something(limit):
         raise Fault(Kind.INVALID, f"the limit {body.name} limits nothing", hint="state rpm, tpm or in_flight")
     await desk.repository.add(limit, ACTOR)
-    await _put_in_force(desk)
+    await put_in_force(desk.store)
     response.headers["location"] = f"/admin/limits/{limit.name}"
     return _view(limit)
 
@@ -89,10 +88,10 @@ async def list_limits(
 ) -> LimitPage:
     """The limits of the settings file first, then the others, newest first."""
     desk = services.limits
-    start = _place_in_file(cursor)
+    start = place_in_file(cursor)
     declared = [] if start is None else list(desk.declared[start : start + limit])
     if start is not None and len(declared) == limit:
-        return LimitPage(items=[_view(one) for one in declared], next=f"file.{start + limit}")
+        return LimitPage(items=[_view(one) for one in declared], next=cursor_in_file(start + limit))
     page = await desk.repository.page(limit - len(declared), cursor if start is None else None)
     stored = [one for one in page.items if one.name not in desk.places]
     return LimitPage(items=[_view(one) for one in [*declared, *stored]], next=page.next)
@@ -113,11 +112,12 @@ async def show_limit(name: str, services: Given) -> LimitView:
 async def change_limit(name: str, body: LimitChange, services: Given) -> LimitView:
     """Change what is sent; what is set to null is limited no more, and something must be left."""
     desk = services.limits
-    _refuse_declared(desk, name)
+    if name in desk.places:
+        refuse_declared(f"the limit {name}", desk.places[name])
     if not body.model_fields_set:
         return await show_limit(name, services)
     changed = await desk.repository.update(name, body.model_dump(exclude_unset=True), ACTOR)
-    await _put_in_force(desk)
+    await put_in_force(desk.store)
     return _view(changed)
 
 
@@ -125,33 +125,11 @@ async def change_limit(name: str, body: LimitChange, services: Given) -> LimitVi
 async def remove_limit(name: str, services: Given) -> LimitView:
     """End a limit; the answer shows it as it was."""
     desk = services.limits
-    _refuse_declared(desk, name)
-    last = await desk.repository.remove(name, ACTOR)
-    await _put_in_force(desk)
-    return _view(last)
-
-
-async def _put_in_force(desk: LimitDesk) -> None:
-    try:
-        await desk.store.refresh()
-    except Fault:
-        # The change is committed; the limits are refreshed every second anyway, which says so itself if it fails.
-        return
-
-
-def _refuse_declared(desk: LimitDesk, name: str) -> None:
     if name in desk.places:
-        message = f"the limit {name} is declared in the settings file and cannot be changed here"
-        place = desk.places[name]
-        raise Fault(Kind.CONFLICT, message, hint=f"change it there: {place}" if place else None)
-
-
-def _place_in_file(cursor: str | None) -> int | None:
-    """How many limits of the file have been shown; None if the list has gone beyond them."""
-    if cursor is None:
-        return 0
-    word, _, number = cursor.partition(".")
-    return int(number) if word == "file" and number.isascii() and number.isdigit() and len(number) < 10 else None
+        refuse_declared(f"the limit {name}", desk.places[name])
+    last = await desk.repository.remove(name, ACTOR)
+    await put_in_force(desk.store)
+    return _view(last)
 
 
 def _view(limit: Limit) -> LimitView:

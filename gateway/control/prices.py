@@ -3,7 +3,7 @@
 Prices of the settings file are shown beside the others and cannot be changed here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, WithJson
 from starlette.exceptions import HTTPException
 
 from gateway.control import times
-from gateway.control.dependencies import ACTOR, Filter, Given, Json, PriceDesk, Services, refuse_strange
+from gateway.control.declared import put_in_force, refuse_declared
+from gateway.control.dependencies import ACTOR, Filter, Given, Json, PriceDesk, refuse_strange
 from gateway.control.prices_shown import price_facts, stored_facts
 from gateway.core.errors import Fault, Kind
 from gateway.core.money import usd
@@ -107,7 +108,8 @@ async def show_price(target: str, services: Given) -> Response:
 async def set_price(target: str, body: NewPrice, services: Given) -> Response:
     """Set a price, from now or from another moment on; what held before stays in the history."""
     desk = services.prices
-    _refuse_declared(desk.places, target)
+    if target in desk.places:
+        refuse_declared(f"the price of {target}", desk.places[target])
     _target(desk, target)
     entry = FilePrice(target, body.usd_per_million, body.usd_per_call, body.free, body.like)
     resolved(entry, "", desk.book.known)
@@ -118,7 +120,7 @@ async def set_price(target: str, body: NewPrice, services: Given) -> Response:
     now_us = services.clock.now_us()
     since_us = now_us if body.since is None else times.instant_us(body.since, "since")
     stored = await desk.repository.set(target, entry, since_us, ACTOR)
-    await _put_in_force(services)
+    await put_in_force(services.prices.store)
     return Json(stored_facts(stored))
 
 
@@ -126,21 +128,14 @@ async def set_price(target: str, body: NewPrice, services: Given) -> Response:
 async def take_back(target: str, services: Given) -> Response:
     """Take back what was set; whatever else is known holds again."""
     desk = services.prices
-    _refuse_declared(desk.places, target)
+    if target in desk.places:
+        refuse_declared(f"the price of {target}", desk.places[target])
     history = await desk.repository.history(target)
     if not history or history[0].entry is None:
         raise Fault(Kind.NOT_FOUND, f"no price is set for {target}")
     stored = await desk.repository.set(target, None, services.clock.now_us(), ACTOR)
-    await _put_in_force(services)
+    await put_in_force(services.prices.store)
     return Json(stored_facts(stored))
-
-
-async def _put_in_force(services: Services) -> None:
-    try:
-        await services.prices.store.refresh()
-    except Fault:
-        # The change is committed; the book is refreshed every second anyway, and says so itself if it cannot be.
-        return
 
 
 def _names(desk: PriceDesk) -> Iterator[str]:
@@ -159,10 +154,3 @@ def _target(desk: PriceDesk, name: str) -> Target:
         hint = f"PROVIDER/MODEL with one of the providers {', '.join(desk.providers)}"
         raise Fault(Kind.NOT_FOUND, f"{name!r} is no target of a configured provider", hint=hint)
     return Target(found, model)
-
-
-def _refuse_declared(places: Mapping[str, str | None], target: str) -> None:
-    if target in places:
-        message = f"the price of {target} is declared in the settings file and cannot be changed here"
-        place = places[target]
-        raise Fault(Kind.CONFLICT, message, hint=f"change it there: {place}" if place else None)
