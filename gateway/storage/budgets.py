@@ -20,7 +20,7 @@ from gateway.storage.budget_seeds import begun, clear, forget, seed, shape_of, s
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.pages import Page, newest_first
-from gateway.storage.revisions import advance, revision_of
+from gateway.storage.revisions import Followed, advance, revision_of
 from gateway.storage.tables import budget_starts, budgets
 
 CHANGEABLE = ("limit_nano", "mode", "alert_at", "exhausted", "downgrade_to", "unpriced_allowed", "raised")
@@ -106,7 +106,7 @@ class BudgetRepository:
             return await revision_of(session, _NOUN)
 
 
-class BudgetStore:
+class BudgetStore(Followed[Budget]):
     """The budgets in force: those of the settings file, and the stored ones. Of one name the file's holds.
 
     Answers from memory. Until the first `refresh` it knows the file's budgets only, and these may not have begun.
@@ -116,30 +116,23 @@ class BudgetStore:
         self, repository: BudgetRepository, file_budgets: Sequence[Budget] = (), max_subjects: int = MAX_SUBJECTS
     ) -> None:
         """`max_subjects`: how many values each budget counts apart."""
+        super().__init__(repository)
         self._max_subjects = max_subjects
         self._repository = repository
         self._file_budgets = tuple(file_budgets)
-        self._revision: int | None = None
-        self.budgets = self._arranged((), None)
+        self.budgets = Budgets((), {}, max_subjects)
+        self._arrange(())
 
     async def refresh(self) -> bool:
-        """Reload if a budget has changed since; whether it did. To be called every second.
-
-        Raises `Fault` (unavailable) if the database fails; the budgets known so far stay in force.
-        """
+        """As of all that is followed; the first time, those that do not count yet begin to."""
         if self._revision is None:
             await self._repository.begin(self._file_budgets)
-        revision = await self._repository.revision()
-        if revision == self._revision:
-            return False
-        self.budgets = self._arranged(await self._repository.all(), self.budgets)
-        self._revision = revision
-        return True
+        return await super().refresh()
 
-    def _arranged(self, stored: Sequence[Budget], before: Budgets | None) -> Budgets:
+    def _arrange(self, stored: Sequence[Budget]) -> None:
         known = {budget.name: budget for budget in (*stored, *self._file_budgets)}
         zones = {budget.zone: ZoneInfo(budget.zone) for budget in known.values()}
-        return Budgets(known.values(), zones, self._max_subjects, before)
+        self.budgets = Budgets(known.values(), zones, self._max_subjects, self.budgets)
 
 
 def _gone(declared: Collection[str]) -> Any:

@@ -25,7 +25,7 @@ from gateway.storage.key_terms import (
     terms_of,
 )
 from gateway.storage.pages import Page, newest_first
-from gateway.storage.revisions import advance, revision_of
+from gateway.storage.revisions import Followed, advance, revision_of
 from gateway.storage.tables import keys
 
 CHANGEABLE = ("name", "team", "models", "labels", "expires_us")
@@ -142,7 +142,7 @@ class KeyRepository:
         await advance(session, _NOUN)
 
 
-class KeyStore:
+class KeyStore(Followed[Key]):
     """The key ring of the data plane (`ports.KeyRing`): the stored keys and those of the settings file, by digest.
 
     Answers from memory. Until the first `refresh` it knows the file's keys only.
@@ -154,10 +154,9 @@ class KeyStore:
         file_keys: Sequence[Key] = (),
         now_us: Callable[[], int] = wall_clock_us,
     ) -> None:
-        self._repository = repository
+        super().__init__(repository)
         self._file_keys = tuple(file_keys)
         self._now_us = now_us
-        self._revision: int | None = None
         self._by_digest: dict[str, tuple[Key, Caller]] = {}
         self._arrange(())
 
@@ -174,18 +173,6 @@ class KeyStore:
     def any(self) -> bool:
         """Whether any key was ever configured: revoking the last one must not open the door to everybody."""
         return bool(self._by_digest)
-
-    async def refresh(self) -> bool:
-        """Reload if a key has changed since; whether it did. To be called every second.
-
-        Raises `Fault` (unavailable) if the database fails; the keys known so far stay in force.
-        """
-        revision = await self._repository.revision()
-        if revision == self._revision:
-            return False
-        self._arrange(await self._repository.all())
-        self._revision = revision
-        return True
 
     def _arrange(self, stored: Sequence[Key]) -> None:
         by_digest: dict[str, tuple[Key, Caller]] = {}

@@ -16,7 +16,7 @@ from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.pages import Page, newest_first
-from gateway.storage.revisions import advance, revision_of
+from gateway.storage.revisions import Followed, advance, revision_of
 from gateway.storage.tables import limits
 
 RATES = ("rpm", "tpm", "in_flight")
@@ -79,32 +79,19 @@ class LimitRepository:
             return await revision_of(session, _NOUN)
 
 
-class LimitStore:
+class LimitStore(Followed[Limit]):
     """The limits in force: those of the settings file, and the stored ones. Of one name the file's holds.
 
     Answers from memory. Until the first `refresh` it knows the file's limits only.
     """
 
     def __init__(self, repository: LimitRepository, file_limits: Sequence[Limit] = ()) -> None:
-        self._repository = repository
+        super().__init__(repository)
         self._file_limits = tuple(file_limits)
-        self._revision: int | None = None
-        self.limits = self._arranged(())
+        self._arrange(())
 
-    async def refresh(self) -> bool:
-        """Reload if a limit has changed since; whether it did. To be called every second.
-
-        Raises `Fault` (unavailable) if the database fails; the limits known so far stay in force.
-        """
-        revision = await self._repository.revision()
-        if revision == self._revision:
-            return False
-        self.limits = self._arranged(await self._repository.all())
-        self._revision = revision
-        return True
-
-    def _arranged(self, stored: Sequence[Limit]) -> Limits:
-        return Limits({limit.name: limit for limit in (*stored, *self._file_limits)}.values())
+    def _arrange(self, stored: Sequence[Limit]) -> None:
+        self.limits = Limits({limit.name: limit for limit in (*stored, *self._file_limits)}.values())
 
 
 def limits_something(limit: Limit) -> bool:
