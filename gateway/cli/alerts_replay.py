@@ -18,7 +18,7 @@ from gateway.core.errors import Fault, Kind
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gateway.core.alerts.finding import Armed, Figure, Finding
+    from gateway.core.alerts.finding import Armed, Finding
     from gateway.core.alerts.replay import Replayed
     from gateway.core.budgets import Budget
     from gateway.settings import Settings
@@ -160,6 +160,7 @@ def _as_json(
 
 
 def _finding(one: "Finding") -> dict[str, Any]:
+    from gateway.core.alerts.event import outside
     from gateway.storage.moments import moment
 
     return {
@@ -169,21 +170,8 @@ def _finding(one: "Finding") -> dict[str, Any]:
         "window": one.window,
         "severity": one.severity,
         "because": one.because,
-        "facts": dict(_fact(name, figure) for name, figure in one.facts.items()),
+        "facts": outside(one.facts),
     }
-
-
-def _fact(name: str, figure: "Figure") -> "tuple[str, Figure]":
-    """Money and times as the contract writes them."""
-    from gateway.core.money import usd_text
-    from gateway.storage.moments import moment
-
-    noun, _, unit = name.rpartition("_")
-    if isinstance(figure, int) and unit == "nano":
-        return f"{noun}_usd", usd_text(figure)
-    if isinstance(figure, int) and unit == "us":
-        return f"{noun}_at", moment(figure)
-    return name, figure
 
 
 def print_replay(out: "Console", told: Mapping[str, Any]) -> None:

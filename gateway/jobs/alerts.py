@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.alerts.courses import Courses
 from gateway.core.alerts.facts import DAY_US, MINUTE_US, Minute
-from gateway.core.alerts.finding import Armed
-from gateway.core.alerts.raising import alert_of
+from gateway.core.alerts.finding import Armed, Watch
 from gateway.core.budgets import Budgets
 from gateway.core.errors import Fault
+from gateway.jobs.raiser import Raiser
 from gateway.jobs.scheduler import wait
 from gateway.ports import Clock
 from gateway.storage.alerts import AlertRepository
@@ -44,10 +44,11 @@ class AlertsJob:
         clock: Clock,
     ) -> None:
         """`budgets`: those in force now; `behind`: seconds that the oldest record waits for the ledger."""
-        self._watches = [(armed.rule.watch(), armed.channels) for armed in rules]
+        self._rules = rules
+        self._watches: list[tuple[Watch, Sequence[str]]] = []
         self._history_us = max((armed.rule.history_days for armed in rules), default=0) * DAY_US
         self._minutes = minutes
-        self._alerts = alerts
+        self._raiser = Raiser(alerts)
         self._budgets = budgets
         self._behind = behind
         self._clock = clock
@@ -65,36 +66,41 @@ class AlertsJob:
             await wait(stopping, LOOK)
 
     async def look(self) -> None:
-        """Every minute that is over and was not looked at. Raises `Fault` (unavailable); then it is looked at again."""
+        """Every minute that is over and was not looked at. Raises `Fault` (unavailable); then the rest is looked at,
+        and raised, the next time."""
+        await self._raiser.raise_all()
         now_us = self._clock.now_us()
         until_us = (now_us - SETTLED_US) // MINUTE_US * MINUTE_US
         if self._seen_us is None:
-            await self._learn(until_us)
-        assert self._seen_us is not None
+            self._seen_us = await self._learn(until_us)
         if until_us <= self._seen_us:
             return
-        last: Minute | None = None
         async for minute in self._minutes.between(self._seen_us, until_us, prices=True):
-            last = minute
-            await self._show(minute, silent=minute.end_us < now_us - _PATIENCE_US)
-        if last is None or last.end_us < until_us:  # rules count quiet minutes too, and see how the ledger is
-            await self._show(Minute(until_us - MINUTE_US))
-        self._seen_us = until_us
+            self._show(minute, silent=minute.end_us < now_us - _PATIENCE_US)
+            self._seen_us = minute.end_us  # a rule must not see a minute twice, whatever fails after it
+        if self._seen_us < until_us:  # rules count quiet minutes too, and see how the ledger is
+            self._show(Minute(until_us - MINUTE_US), silent=False)
+            self._seen_us = until_us
+        await self._raiser.raise_all()
 
-    async def _learn(self, until_us: int) -> None:
+    async def _learn(self, until_us: int) -> int:
+        """Up to when the past was shown to new watches."""
         known = self._budgets().all
         self._courses = Courses(known, {budget.zone: ZoneInfo(budget.zone) for budget in known})
+        self._watches = [(armed.rule.watch(), armed.channels) for armed in self._rules]
         if self._history_us:
             async for minute in self._minutes.between(until_us - self._history_us, until_us, prices=True):
-                await self._show(minute, silent=True)
+                self._show(minute, silent=True)
                 await asyncio.sleep(0)  # calls go on meanwhile
-        self._seen_us = until_us
+        return until_us
 
-    async def _show(self, minute: Minute, *, silent: bool = False) -> None:
+    def _show(self, minute: Minute, *, silent: bool) -> None:
+        """`silent`: rules learn from it, and what they find is let go."""
         assert self._courses is not None
         budgets = self._courses.add(minute.calls, minute.end_us)
         shown = replace(minute, budgets=budgets, behind_s=None if silent else self._behind())
-        for watch, channels in self._watches:
-            for finding in watch.see(shown):
-                if not silent:
-                    await self._alerts.raise_alert(alert_of(finding), channels)
+        if silent:
+            for watch, _ in self._watches:
+                watch.see(shown)
+        else:
+            self._raiser.show(shown, self._watches)

@@ -12,10 +12,10 @@ from typing import Final
 from gateway.core.accounts import Account
 from gateway.core.alerts.facts import MINUTE_US, BudgetNow, Minute
 from gateway.core.alerts.finding import Armed, Watch
-from gateway.core.alerts.raising import alert_of
 from gateway.core.alerts.threshold import Threshold
 from gateway.core.budgets import Budget, Budgets
 from gateway.core.errors import Fault
+from gateway.jobs.raiser import Raiser
 from gateway.jobs.scheduler import wait
 from gateway.ports import Clock
 from gateway.storage.accounts import Accounts
@@ -47,7 +47,7 @@ class Thresholds:
             if isinstance(armed.rule, Threshold):
                 self._rules.setdefault(armed.rule.budget, []).append((armed.rule.watch(), armed.channels))
         self._accounts = accounts
-        self._alerts = alerts
+        self._raiser = Raiser(alerts)
         self._budgets = budgets
         self._clock = clock
         self._touched: set[Account] = set()
@@ -77,22 +77,27 @@ class Thresholds:
             logger.debug("thresholds are looked at again: %s", fault.message)
 
     async def look(self) -> None:
-        """Raise what is passed. Raises `Fault` (unavailable); then the same accounts are looked at again."""
+        """Raise what is passed. Raises `Fault` (unavailable); then it is looked at, or raised, again."""
+        await self._raiser.raise_all()
+        if self._begun and not self._touched:
+            return
         known = self._budgets().all
         watched = {budget.name: budget for budget in known if budget.alert_at or budget.name in self._rules}
         if not self._begun:
             self._touched.update(await self._current(watched))
             self._begun = True
-        touched = {account for account in self._touched if account.budget in watched or account in self._refused}
-        self._touched.clear()
-        if not touched:
-            return
+        touched, self._touched = self._touched, set()
+        refused, self._refused = self._refused, set()
         try:
-            for account, spent in (await self._accounts.spent(touched)).items():
-                await self._see(account, spent, watched.get(account.budget))
+            looked_at = [account for account in touched if account.budget in watched or account in refused]
+            spent = await self._accounts.spent(looked_at)
         except Fault:
-            self._touched.update(touched)
+            self._touched |= touched
+            self._refused |= refused
             raise
+        for account, nano in spent.items():
+            self._see(account, nano, watched.get(account.budget), int(account in refused))
+        await self._raiser.raise_all()
 
     async def _current(self, watched: Mapping[str, Budget]) -> list[Account]:
         """The accounts of the windows that go on."""
@@ -101,18 +106,14 @@ class Thresholds:
         begins = {name: self._budgets().span(budget, now_us).start_us for name, budget in watched.items()}
         return [account for account in accounts if begins[account.budget] == account.window_start_us]
 
-    async def _see(self, account: Account, spent: int, budget: Budget | None) -> None:
+    def _see(self, account: Account, spent: int, budget: Budget | None, refused: int) -> None:
         budget = budget or next((one for one in self._budgets().all if one.name == account.budget), None)
         if budget is None:
             return  # removed meanwhile
         now_us = self._clock.now_us()
         span = self._budgets().span(budget, max(account.window_start_us, 0))
-        refused = int(account in self._refused)
         now = BudgetNow(budget.name, account.subject, span, budget.limit_at(now_us), spent, budget.alert_at, refused)
-        minute = Minute(now_us - MINUTE_US, budgets=(now,))
-        for watch, channels in self._watches(budget):
-            for finding in watch.see(minute):
-                await self._alerts.raise_alert(alert_of(finding), channels)
+        self._raiser.show(Minute(now_us - MINUTE_US, budgets=(now,)), self._watches(budget))
 
     def _watches(self, budget: Budget) -> list[tuple[Watch, Sequence[str]]]:
         known = self._rules.get(budget.name)

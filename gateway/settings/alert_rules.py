@@ -8,20 +8,16 @@ The words are told here a second time, because the settings lie below what owns 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from gateway.settings import rules
-from gateway.settings.problems import Report, Wrong, did_you_mean
-from gateway.settings.rules import quoted, scalar, text_of
-from gateway.settings.schema import Default, Rule, Section, attempt, entries_of, listing, read_section, setting
+from gateway.settings.budgets import DIMENSIONS, Parts, percentages
+from gateway.settings.budgets import scope as scope_rule
+from gateway.settings.problems import Report, Wrong
+from gateway.settings.rules import quoted, scalar
+from gateway.settings.schema import Default, Rule, Section, entries_of, listing, read_section, setting
 from gateway.settings.source import Node
 
-Parts: TypeAlias = tuple[tuple[str, str], ...]
-"""Dimensions and values, `("tag", "env=prod")` for a tag."""
-
-DIMENSIONS = ("key", "team", "model", "session", "end_user", "target", "provider")
-TAG = "tag"
 TAKES: Mapping[str, tuple[str, ...]] = {
     "threshold": ("budget", "at"),
     "forecast": ("budget", "sure", "within", "after"),
@@ -59,35 +55,6 @@ def _flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _percentages(node: Node, report: Report) -> tuple[int, ...]:
-    given = listing(rules.integer(1, 1000), "").read(node, report)
-    if list(given) != sorted(set(given)):
-        raise Wrong("must go up from one percentage to the next", "write them like [50, 80, 100]")
-    return given
-
-
-def _scope(node: Node, report: Report) -> Parts:
-    parts: list[tuple[str, str]] = []
-    for dimension, child in entries_of(node).items():
-        if dimension not in (*DIMENSIONS, TAG):
-            hint = did_you_mean(dimension, (*DIMENSIONS, TAG))
-            report.add(child.path, child.origin, f"`{dimension}` is nothing that calls can be told apart by", hint)
-            continue
-        part = attempt(Rule("text", partial(_part, dimension)), child, report)
-        if part is not None:
-            parts.append(part)
-    return tuple(parts)
-
-
-def _part(dimension: str, node: Node, _: Report) -> tuple[str, str]:
-    text = text_of(node, "text").strip()
-    if not text or len(text) > 256:
-        raise Wrong("must have from 1 to 256 characters", 'or be "*", for a subject each')
-    if dimension == TAG and not all(piece.strip() for piece in text.partition("=")):
-        raise Wrong(f"{quoted(text)} is no tag", "write NAME=VALUE, or NAME=* for a subject each")
-    return dimension, text
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRuleSettings(Section):
     """What to watch for. A parameter that is left out has the default of its kind, see `docs/alert-rules.md`."""
@@ -105,11 +72,11 @@ class AlertRuleSettings(Section):
     )
     budget: str | None = setting(rules.line_of_text, "The budget that it watches.")
     scope: Parts | None = setting(
-        Rule("mapping: " + ", ".join(f"`{word}`" for word in (*DIMENSIONS, TAG)), _scope, scalar=False),
+        scope_rule(*DIMENSIONS),
         'Whose calls it watches: `{team: search, key: "*"}`; "*" watches each value by itself.',
     )
     at: tuple[int, ...] | None = setting(
-        Rule("list of integers, 1 to 1000", _percentages, scalar=False),
+        percentages,
         "Percentages of the limit, going up.",
         shown="the budget's `alert_at`",
     )

@@ -71,6 +71,9 @@ def _percentages(node: Node, report: Report) -> tuple[int, ...]:
     return given
 
 
+percentages: Rule[tuple[int, ...]] = Rule("list of integers, 1 to 1000", _percentages, scalar=False)
+
+
 def scope(*dimensions: str) -> Rule[Parts]:
     """Whose calls something counts: dimensions, and tags, each with its value or `*`."""
     known = (*dimensions, TAG)
@@ -143,7 +146,7 @@ class BudgetSettings(Section):
         shown="every call",
     )
     alert_at: tuple[int, ...] = setting(
-        Rule("list of integers, 1 to 1000", _percentages, scalar=False),
+        percentages,
         "Percentages of the limit, going up; kept, this version tells nobody yet.",
         "[]",
     )

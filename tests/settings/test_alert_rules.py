@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.alert_rules import DIMENSIONS, TAKES, AlertRuleSettings, alert_rule
+from gateway.settings.alert_rules import TAKES, AlertRuleSettings, alert_rule
 from gateway.settings.problems import Origin, Report
 from gateway.settings.schema import attempt, settings_of
 from gateway.settings.source import Content, Node
@@ -91,5 +91,6 @@ def test_every_parameter_is_a_setting_and_the_other_way_round() -> None:
 
 def test_dimensions_are_those_of_scopes() -> None:
     from gateway.core import scopes
+    from gateway.settings.budgets import DIMENSIONS
 
     assert set(DIMENSIONS) == {*scopes.OF_CALL, *scopes.OF_TARGET}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gateway.core.alerts.course import Course
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import HOUR_US, MINUTE_US, Minute, costs_of
-from gateway.core.alerts.finding import Finding, Severity, Told, concerned, day_of, dollars, span_text, week_of
+from gateway.core.alerts.finding import Finding, Told, concerned, day_of, dollars, span_text, week_of
 from gateway.core.alerts.robust import Hours, Usual, high, median, spread
 from gateway.core.alerts.sliding import Recent
 from gateway.core.money import NANO_PER_USD, Nano

@@ -6,8 +6,9 @@ burn rate of 1 spends exactly the limit in the window; 14.4 over an hour spends 
 
 from dataclasses import dataclass
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import HOUR_US, MINUTE_US, BudgetNow, Minute
-from gateway.core.alerts.finding import Finding, Severity, Told, day_of, dollars, span_text
+from gateway.core.alerts.finding import Finding, Told, day_of, dollars, span_text
 from gateway.core.alerts.sliding import Recent, Sliding
 from gateway.core.alerts.spending import Spending
 from gateway.core.money import NANO_PER_USD, Nano

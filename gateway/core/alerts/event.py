@@ -64,6 +64,8 @@ class State(StrEnum):
 
 
 class Severity(StrEnum):
+    """How soon somebody must look."""
+
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
@@ -163,15 +165,20 @@ def text_of(alert: Alert, link: str | None) -> str:
 
 def facts_of(alert: Alert) -> dict[str, object]:
     """What there is to know, as everybody outside reads it."""
-    facts: dict[str, object] = {}
-    for name, known in alert.facts.items():
+    return outside(alert.facts)
+
+
+def outside(facts: Mapping[str, object]) -> dict[str, object]:
+    """Figures with money and times as the contract writes them."""
+    shown: dict[str, object] = {}
+    for name, known in facts.items():
         if name.endswith("_nano") and (known is None or isinstance(known, int)):
-            facts[name.removesuffix("_nano") + "_usd"] = usd_text(known)
+            shown[name.removesuffix("_nano") + "_usd"] = usd_text(known)
         elif name.endswith("_us") and (known is None or isinstance(known, int)):
-            facts[name.removesuffix("_us") + "_at"] = None if known is None else moment(known)
+            shown[name.removesuffix("_us") + "_at"] = None if known is None else moment(known)
         else:
-            facts[name] = known
-    return facts
+            shown[name] = known
+    return shown
 
 
 def event_of(alert: Alert, link: str | None) -> dict[str, object]:

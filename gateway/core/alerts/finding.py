@@ -5,9 +5,9 @@ A finding is told once for each rule, subject and window (known fault 46), and a
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import Minute
 from gateway.core.alerts.sliding import Recent
 from gateway.core.money import NANO_PER_USD, Nano, from_nano
@@ -16,14 +16,6 @@ from gateway.core.value import value
 Figure: TypeAlias = str | int | float | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Severity(StrEnum):
-    """How soon somebody must look."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
 
 
 @value(frozen=True)

@@ -7,8 +7,9 @@ far those days lie apart gives the range: four times in five the truth is in it,
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import DAY_US, HOUR_US, Minute
-from gateway.core.alerts.finding import Finding, Severity, Told, day_of, dollars, moment_text
+from gateway.core.alerts.finding import Finding, Told, day_of, dollars, moment_text
 from gateway.core.alerts.robust import DAYS, WEEK_HOURS, Hours, median, spread
 from gateway.core.alerts.sliding import Recent
 from gateway.core.alerts.spending import Spending

@@ -3,8 +3,9 @@ estimates, rows that do not reach the ledger. Silent failures are what users of 
 
 from dataclasses import dataclass
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import DAY_US, MINUTE_US, Minute, Sums, sums_of
-from gateway.core.alerts.finding import Finding, Severity, Told, concerned, hour_of, span_text
+from gateway.core.alerts.finding import Finding, Told, concerned, hour_of, span_text
 from gateway.core.alerts.sliding import Recent, Sliding
 from gateway.core.scopes import EVERYTHING, Scope
 from gateway.core.value import value

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import DAY_US, Minute, sums_of
-from gateway.core.alerts.finding import Finding, Severity, Told, concerned, day_of
+from gateway.core.alerts.finding import Finding, Told, concerned, day_of
 from gateway.core.alerts.sliding import Recent
 from gateway.core.scopes import Scope
 from gateway.core.value import value

@@ -1,6 +1,6 @@
 """What a rule found, as the alert that is raised for it."""
 
-from gateway.core.alerts.event import Alert, Severity
+from gateway.core.alerts.event import Alert
 from gateway.core.alerts.finding import Finding
 from gateway.core.scopes import EVERYTHING
 
@@ -12,6 +12,5 @@ def alert_of(finding: Finding) -> Alert:
     subject = finding.subject
     if subject == EVERYTHING and "budget" in facts:
         subject = str(facts.pop("budget"))
-    severity = Severity(finding.severity.value)
-    at_us, because = finding.at_us, finding.because
-    return Alert(finding.rule, finding.type, subject, finding.window, at_us, severity, facts, because)
+    of_window = (finding.rule, finding.type, subject, finding.window)
+    return Alert(*of_window, finding.at_us, finding.severity, facts, finding.because)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from math import log
 from typing import TypeAlias
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import DAY_US, MINUTE_US, CallSeen, Minute
-from gateway.core.alerts.finding import Finding, Severity, Told, concerned, day_of, dollars
+from gateway.core.alerts.finding import Finding, Told, concerned, day_of, dollars
 from gateway.core.alerts.sliding import Recent, Sliding
 from gateway.core.money import NANO_PER_USD, Nano
 from gateway.core.scopes import Scope, subject_of

@@ -3,8 +3,9 @@
 from collections import deque
 from collections.abc import Mapping
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import MINUTE_US, Minute, Sums, sums_of
-from gateway.core.alerts.finding import Finding, Severity, Told, concerned, hour_of, span_text
+from gateway.core.alerts.finding import Finding, Told, concerned, hour_of, span_text
 from gateway.core.alerts.sliding import Recent, Sliding
 from gateway.core.scopes import Scope
 from gateway.core.sketch import Sketch

@@ -1,8 +1,9 @@
 """`threshold`: a share of a budget is spent, or the first call was refused for it (known fault 49: any number of them,
 each once in a window)."""
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import BudgetNow, Minute
-from gateway.core.alerts.finding import Finding, Severity, Told, day_of, dollars
+from gateway.core.alerts.finding import Finding, Told, day_of, dollars
 from gateway.core.alerts.sliding import Recent
 from gateway.core.value import value
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.alerts.anomaly import Anomaly
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import Minute
-from gateway.core.alerts.finding import Severity
 from gateway.core.alerts.replay import replay
 from gateway.core.scopes import Scope
 from tests.core.alerts.traffic import DAY, HOUR, START_US, USD, at, call, found, minute, steady

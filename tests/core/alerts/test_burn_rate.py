@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.alerts.burn_rate import DAY_WINDOWS, BurnRate, Pair
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import HOUR_US
-from gateway.core.alerts.finding import Finding, Severity
+from gateway.core.alerts.finding import Finding
 from gateway.core.windows import Span
 from tests.core.alerts.traffic import DAY, MONTH, START_US, USD, account, at, found, minute
 

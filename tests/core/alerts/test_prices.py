@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import Minute, PriceSeen
-from gateway.core.alerts.finding import Severity
 from gateway.core.alerts.prices import PriceChanged, PriceUnknown
 from tests.core.alerts.traffic import DAY, at, call, found, minute
 

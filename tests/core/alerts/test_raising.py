@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from gateway.core.alerts.event import Severity, title_of
 from gateway.core.alerts.finding import Finding
-from gateway.core.alerts.finding import Severity as Found
 from gateway.core.alerts.raising import alert_of
 
 FOUND = Finding(
@@ -13,7 +12,7 @@ FOUND = Finding(
     type="budget.threshold",
     subject="everything",
     window="2026-11-01/80",
-    severity=Found.WARNING,
+    severity=Severity.WARNING,
     at_us=7,
     because="dollar has spent $0.80 of $1.00, which passes 80 %",
     facts={"spent_nano": 800_000_000, "limit_nano": 10**9, "percent": 80, "left": None},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.alerts.finding import Severity
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.service import Errors, Latency
 from gateway.core.calls import End
 from tests.core.alerts.traffic import at, call, found, minute

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.alerts.finding import Severity
+from gateway.core.alerts.event import Severity
 from gateway.core.alerts.threshold import Threshold
 from gateway.core.windows import Span
 from tests.core.alerts.traffic import MONTH, account, at, found, minute
