@@ -87,12 +87,11 @@ def client_fields(fields: Headers, without: frozenset[str] = frozenset()) -> Hea
         name, value = field
         if name == "x-request-id" or name == "request-id":
             passed.append(("x-upstream-request-id", value))
-        elif name.startswith(_OURS) and name != SIMULATED:
+        elif name in dropped or (name.startswith(_OURS) and name != SIMULATED):
             continue
         else:
-            if name not in dropped:
-                passed.append(field)
-            if name.startswith(_COPIED) or (name in _ALSO_COPIED and name not in dropped):
+            passed.append(field)
+            if name.startswith(_COPIED) or name in _ALSO_COPIED:
                 passed.append((f"x-upstream-{name.removeprefix('x-')}", value))
     return passed
 

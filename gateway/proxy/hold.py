@@ -77,13 +77,10 @@ class Hold:
         return Ticket(facts, arrival.begun, arrival.begun)
 
     async def __call__(self, call: Call, plan: Plan, ticket: Ticket) -> Plan:
-        """The plan, as far as it can be paid; what its first attempt can cost is set aside.
+        """The plan, as far as it can be paid; what its first attempt can cost is set aside. Only where it is `needed`.
 
         Raises `Fault`: budget spent, held by others, price unknown, over the call's own cap, unavailable.
         """
-        budgets = self._budgets()
-        if not budgets.all and call.max_cost_nano is None:
-            return plan
         ticket.reach = reach = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
         ticket.max_cost_nano = call.max_cost_nano
         while True:

@@ -34,7 +34,8 @@ class Pace:
         return bool(self._limits().all)
 
     async def __call__(self, call: Call, ticket: Ticket) -> None:
-        """Raises `Fault` (rate exceeded, unavailable); what was taken by then is on the ticket."""
+        """Only where it is `needed`. Raises `Fault` (rate exceeded, unavailable); what was taken by then is on the
+        ticket."""
         ticket.rates = self._limits().binding(ticket.facts)
         for rate in ticket.rates:
             amount = _amount(rate, call)

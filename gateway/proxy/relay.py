@@ -126,8 +126,7 @@ class Relay:
         return Reply(status, headers, body)
 
     def _head(self, call: Call, upstream: Headers, target: str, ticket: Ticket) -> Headers:
-        passed = client_fields(upstream, RATE_NAMES) if ticket.rates else client_fields(upstream)
-        return passed + self._ours(call, target, ticket)
+        return _aside(client_fields(upstream), ticket) + self._ours(call, target, ticket)
 
     def _ours(self, call: Call, target: str, ticket: Ticket) -> Headers:
         overhead = 0.0 if ticket.asked is None else (ticket.asked - ticket.received) * 1000
@@ -178,6 +177,11 @@ _STREAM_FIELDS: Headers = [("cache-control", "no-cache"), ("x-accel-buffering", 
 _STREAM_NAMES = frozenset(name for name, _ in _STREAM_FIELDS)
 _CACHE_FIELD = ("x-tollkeeper-cache", CACHE_OFF)
 _JSON_FIELD: Headers = [("content-type", "application/json")]
+
+
+def _aside(passed: Headers, ticket: Ticket) -> Headers:
+    """The provider's fields without the rates in whose place ours stand; they stay under `x-upstream-`."""
+    return [field for field in passed if field[0] not in RATE_NAMES] if ticket.rates else passed
 
 
 def _ids(call_id: str) -> Headers:

@@ -10,7 +10,7 @@ known here.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.accounts import Account
@@ -231,12 +231,11 @@ async def charge(session: WriteSession, owner: str, charges: Mapping[Account, Ch
 
 async def _granted(session: ReadSession, owner: str, accounts: Sequence[Account]) -> dict[Account, Nano]:
     """What an owner has leased of these."""
-    names = sorted({account.budget for account in accounts})
-    columns = (_leases.budget, _leases.subject, _leases.window_start_us, _leases.granted_nano)
+    key = (_leases.budget, _leases.subject, _leases.window_start_us)
     found: dict[Account, Nano] = {}
-    for start in range(0, len(names), _NAMES_AT_ONCE):
-        some = _leases.budget.in_(names[start : start + _NAMES_AT_ONCE])
-        for row in await session.all(select(*columns).where(_leases.owner == owner, some)):
+    for start in range(0, len(accounts), _ACCOUNTS_AT_ONCE):
+        some = tuple_(*key).in_(accounts[start : start + _ACCOUNTS_AT_ONCE])
+        for row in await session.all(select(*key, _leases.granted_nano).where(_leases.owner == owner, some)):
             found[_account(row)] = row.granted_nano
     return found
 
@@ -284,7 +283,7 @@ _LESS = (
     )
     .values(granted_nano=_leases.granted_nano - bindparam("less"))
 )
-_NAMES_AT_ONCE = 1000
+_ACCOUNTS_AT_ONCE = 1000
 
 
 def _is(table: Any, account: Account) -> ColumnElement[bool]:
