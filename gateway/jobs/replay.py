@@ -83,7 +83,10 @@ class Replay:
     def _claim(self) -> list["_Dead"]:
         # Those that are this process's already need no look.
         claimed = {self._own, *(dead.journal.directory for dead in self._left)}
-        return [_Dead(journal) for journal in claim_dead(self._folder, claimed)]
+        journals = claim_dead(self._folder, claimed)
+        for journal in journals:  # all of them before the first is replayed: calls may be refused for want of room
+            journal.give_back()
+        return [_Dead(journal) for journal in journals]
 
     async def _replayed(self, dead: "_Dead", stopping: asyncio.Event) -> bool:
         """Whether the journal is done with and gone."""

@@ -152,11 +152,14 @@ class Accounts:
             await charge(session, self._owner, charges)
 
     async def forget(self, prefixes: Sequence[str], before_us: int) -> None:
-        """Drop the accounts whose names begin so and whose windows began before a moment. Raises `Fault`
-        (unavailable)."""
+        """Drop the accounts whose names begin so and whose windows began before a moment; nothing is written where
+        there are none. Raises `Fault` (unavailable)."""
         columns = budget_accounts.c
         named = or_(*(columns.budget.startswith(prefix, autoescape=True) for prefix in prefixes))
         old = and_(named, columns.window_start_us < before_us, columns.leased_nano == 0)
+        async with self._db.read() as reading:
+            if await reading.first(select(columns.budget).where(old).limit(1)) is None:
+                return
         async with self._db.write() as session:
             await session.run(delete(budget_accounts).where(old))
 

@@ -19,7 +19,7 @@ from zlib import crc32
 
 import orjson
 
-from gateway.core.accounts import ACCOUNT_MAX, MOST, Account
+from gateway.core.accounts import ACCOUNT_MAX, Account
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts, CallRecord, Charge, End, Timings
 from gateway.core.usage import Basis, Usage
 
@@ -33,8 +33,8 @@ CLOSING = b"c"
 
 FRAME_MAX = 64 * 1024
 """Bytes; no frame is longer."""
-OPENING_MAX = 4 * 1024 + MOST * ACCOUNT_MAX
-"""Bytes; no opening frame is longer."""
+OPENING_MAX = 4 * 1024
+"""Bytes; no opening frame is longer, but for its accounts."""
 MAX_ATTEMPTS = 11
 """Of one call: its closing frame fits `FRAME_MAX`."""
 
@@ -79,14 +79,16 @@ _AT_HELD_IN, _AT_SEEN_BY = (_NAMES.index(n) for n in ("held_in", "seen_by"))
 
 
 def encode_opening(opened: AttemptOpened) -> bytes:
-    """The frame of an attempt's begin, of `OPENING_MAX` bytes at most; over-long texts are clipped."""
+    """The frame of an attempt's begin, of `OPENING_MAX` bytes at most, and what its accounts take; over-long texts are
+    clipped."""
+    room = OPENING_MAX + ACCOUNT_MAX * (len(opened.held_in) + len(opened.seen_by))
     frame = _opening_frame(opened)
     for limit in _CLIPS:
-        if len(frame) <= OPENING_MAX:
+        if len(frame) <= room:
             break
         call = _clipped_facts(opened.call, limit)
         frame = _opening_frame(_clipped(replace(opened, call=call), limit, "target", "provider", "price_book"))
-    return _within(frame, OPENING_MAX)
+    return _within(frame, room)
 
 
 def encode_closing(record: CallRecord, room: int) -> bytes:

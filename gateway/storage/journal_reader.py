@@ -16,7 +16,7 @@ from gateway.storage import frames
 from gateway.storage.frames import CLOSING, KNOWN_VERSIONS, OPENING, Frame, Unreadable
 from gateway.storage.journal_folder import Lock, damaged_aside, delete_directory, journals, kept_aside
 from gateway.storage.segment_walk import Step, begun, walk, written
-from gateway.storage.segments import bytes_behind, numbered
+from gateway.storage.segments import bytes_behind, give_back, numbered
 
 
 class Mark(NamedTuple):
@@ -152,6 +152,11 @@ class ClaimedJournal:
     @property
     def id(self) -> str:
         return self.directory.name
+
+    def give_back(self) -> None:
+        """Free the room that its process had taken ahead of need: those that live are bounded together with it."""
+        with suppress(OSError):  # whoever reads it is told what is wrong with the disk
+            give_back(self.directory)
 
     def remove(self) -> None:
         """All of it is committed: delete it, but for segments with damage or newer frames, which move aside.

@@ -17,6 +17,8 @@ MIN_BOUND = 1024 * 1024
 """Bytes; a journal with less room could not turn its segments over."""
 
 _SUFFIX = ".seg"
+_BLOCK = 64 * 1024
+"""Bytes; what a dead process has left over is given back by as many."""
 _AGAIN_S = 0.1
 """How long a full disk or bound is believed to be full, before it is looked at again."""
 
@@ -91,6 +93,34 @@ def bytes_in(directory: Path) -> int:
         except FileNotFoundError:
             continue  # shipped and deleted since it was listed
     return total
+
+
+def give_back(directory: Path) -> None:
+    """Free what was preallocated in a journal that nobody writes any more and never written; spare segments go.
+
+    Only zeros are taken, from the end: what lies behind a hole that a crash has left stays. Raises `OSError`.
+    """
+    for _, path in numbered(directory):
+        fd = os.open(path, os.O_RDWR)
+        try:
+            size = os.fstat(fd).st_size
+            used = _last_used(fd, size)
+            if used == 0:
+                path.unlink(missing_ok=True)
+            elif used < size:
+                os.ftruncate(fd, used)
+        finally:
+            os.close(fd)
+
+
+def _last_used(fd: int, size: int) -> int:
+    """Where the last block ends in which there is anything but zeros."""
+    while size > 0:
+        begin = (size - 1) // _BLOCK * _BLOCK
+        if os.pread(fd, size - begin, begin).strip(b"\0"):
+            return size
+        size = begin
+    return 0
 
 
 class Chain:

@@ -18,7 +18,7 @@ from tests.e2e.books import books_agree
 from tests.e2e.counting import TAGS, Clients, counting
 from tests.e2e.gateway import Served, serving, until
 from tests.e2e.upstream import PATIENCE
-from tests.e2e.workers import SETTLED, a_segment_turns, age, kill, replayed, workers_of
+from tests.e2e.workers import SETTLED, a_segment_turns, age, journals, kill, replayed, workers_of
 
 SETTINGS = """\
 server: {{keys: optional}}
@@ -29,6 +29,9 @@ prices: {{up/*: {{usd_per_million: {{input: "2", output: "10"}}}}}}
 WORKERS = 6
 DEATHS = 20
 """Of workers, at least."""
+UNREPLAYED = 2 * WORKERS
+"""Journals, with those at work: killing pauses while there are more, or the bound would make calls be refused. How fast
+a machine replays is not asked here."""
 ANSWERED = 200
 """Calls, at least; an idle machine answers thousands meanwhile."""
 SCRAPES = 10
@@ -47,7 +50,7 @@ async def kill_at_random(
     while loop.time() < deadline or not turning or killed < DEATHS or not seen_enough():
         # Those that have not worked for a while are left alone: their deaths would make their parent wait.
         settled = [pid for pid in workers_of(gateway) if age(pid) > SETTLED]
-        if not settled:
+        if not settled or len(journals(gateway)) > UNREPLAYED:
             await asyncio.sleep(0.01)
             continue
         if not turning or chance.random() < 0.1:

@@ -13,6 +13,7 @@ from gateway.ports import Observer
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
 from gateway.storage.journal import JournalWriter, claim_dead
+from gateway.storage.journal_folder import bytes_of
 from gateway.storage.ledger import Ledger
 from tests.databases import Operator
 from tests.storage.calls import a_call
@@ -90,6 +91,7 @@ async def test_a_journal_that_cannot_be_replayed_is_kept_and_released(
     running = asyncio.create_task(replay.run(stopping))
     await until(lambda: replay.last_error is not None)
     assert (replay.journals_left, replay.waiting_since_us) == (1, a_call(1).ended_us)
+    assert 0 < bytes_of(folder) < MIB, "a journal that waits has no more room than it needs"
     assert replay.backlog_bytes > 0
     stopping.set()
     await running

@@ -12,6 +12,7 @@ from gateway.core.errors import Fault, Kind
 from gateway.storage.frames import MAX_ATTEMPTS, closing_room
 from gateway.storage.journal import ClaimedJournal, JournalReader, JournalWriter, Mark, claim_dead
 from gateway.storage.journal_folder import forget, gone, journals
+from gateway.storage.segments import bytes_in
 from tests.storage.journals import MIB, dead, ids, run_call, until
 from tests.storage.samples import a_record, an_opening, with_texts
 
@@ -264,6 +265,9 @@ def test_a_killed_process_loses_nothing_that_it_had_written(tmp_path: Path, line
     closed = [f"c{number}" for what, number in told if what == "c"]
     (claimed,) = claim_dead(tmp_path)
     assert claimed.id == journal_id
+    before = bytes_in(claimed.directory)
+    claimed.give_back()
+    assert bytes_in(claimed.directory) < before
     batch = claimed.reader.read(Mark(), limit=10**9)
     read = ids(batch)
     assert len(read) == len(set(read))

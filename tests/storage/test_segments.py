@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.frames import FRAME_MAX
-from gateway.storage.segments import Chain, Segment, bytes_in, numbered
+from gateway.storage.segments import Chain, Segment, bytes_in, give_back, numbered
 
 KIB = 1024
 
@@ -172,3 +172,19 @@ def test_sync_lets_go_of_what_is_full(tmp_path: Path) -> None:
     assert chain.end[0] >= 3
     chain.close()
     assert sum(path.read_bytes().count(b"x") for _, path in numbered(tmp_path)) == 10 * 60 * KIB
+
+
+def test_the_dead_give_back_what_they_did_not_write(tmp_path: Path) -> None:
+    """What was written stays to its last byte, also behind a hole that a crash of the machine has left."""
+    texts = {1: b"x" * 256 * KIB, 2: b"y" * 70_000, 3: b"z" + bytes(150 * KIB) + b"z", 4: b"", 5: b""}
+    for number, text in texts.items():
+        segment = Segment(tmp_path, number, 256 * KIB)
+        segment.write(text)
+    for _ in range(2):  # again is safe
+        give_back(tmp_path)
+        kept = {number: path.read_bytes() for number, path in numbered(tmp_path)}
+        assert {number: bytes_read.rstrip(b"\0") for number, bytes_read in kept.items()} == {
+            number: text for number, text in texts.items() if text
+        }
+        assert [len(text) // KIB for text in kept.values()] == [256, 128, 192]
+    give_back(tmp_path / "gone")
