@@ -3,14 +3,14 @@
 Says what holds and for whom; what is spent and held is counted elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import tzinfo
 from enum import StrEnum
 
 from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.money import Nano
-from gateway.core.scopes import EVERYTHING, OTHERS, Scope, ScopeIndex, seen_of
+from gateway.core.scopes import EVERYTHING, OTHERS, Scope, ScopeIndex, seen_of, values_of
 from gateway.core.value import value
 from gateway.core.windows import Span, Window, span_of
 
@@ -83,6 +83,52 @@ class Bound:
     span: Span
 
 
+@value(frozen=True)
+class Binding:
+    """All that bind an attempt, and the accounts of theirs: the same object for calls that are counted alike."""
+
+    bounds: tuple[Bound, ...] = ()
+    """In the order of their budgets' names."""
+    hard: tuple[Bound, ...] = ()
+    held_in: tuple[Account, ...] = ()
+    """Of the hard ones."""
+    seen_by: tuple[Account, ...] = ()
+    """Of the soft ones."""
+    accounts: tuple[Account, ...] = ()
+    """Of all of them, the hard ones first."""
+    places: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    """Where those of the hard and of the soft ones are among them."""
+    unpriced_allowed: bool = True
+    """Whether all of the hard ones let calls through whose price nobody knows."""
+    since_us: int = 0
+    until_us: int = 0
+    """It is theirs from a call's start at the one moment until just before the other."""
+
+
+NOTHING_BINDS = Binding()
+_FOREVER = 2**62
+_KNOWN = 10_000
+"""Bindings that are kept: sessions, tags and names of models come from clients."""
+
+
+def _binding(bounds: Iterable[Bound]) -> Binding:
+    of_all = sorted(bounds, key=_name)
+    hard = [bound for bound in of_all if bound.budget.mode is Mode.HARD]
+    held_in = tuple([bound.account for bound in hard])
+    seen_by = tuple([bound.account for bound in of_all if bound.budget.mode is Mode.SOFT])
+    return Binding(
+        tuple(of_all),
+        tuple(hard),
+        held_in,
+        seen_by,
+        held_in + seen_by,
+        (tuple(range(len(held_in))), tuple(range(len(held_in), len(of_all)))),
+        all(bound.budget.unpriced_allowed for bound in hard),
+        max((bound.span.start_us for bound in of_all), default=0),
+        min((bound.span.end_us for bound in of_all if bound.span.end_us is not None), default=_FOREVER),
+    )
+
+
 class Budgets:
     """All budgets in force, found by what a call is counted by."""
 
@@ -104,26 +150,33 @@ class Budgets:
         self.by_key = any(budget.scope.by_key for budget in self.all)
         """Whether any of them counts by key: a call without one would escape it."""
         self._index = ScopeIndex([(budget.scope, budget) for budget in self.all])
+        self._dimensions = tuple(sorted({name for budget in self.all for name, _ in budget.scope.parts}))
+        self._bindings: dict[tuple[str | None, ...], Binding] = {}
 
     def __len__(self) -> int:
         return len(self.all)
 
-    def binding(self, facts: CallFacts, target: str, provider: str) -> Sequence[Bound]:
-        """The budgets that bind an attempt of a call at a target, in the order of their names.
+    def binding(self, facts: CallFacts, target: str, provider: str) -> Binding:
+        """The budgets that bind an attempt of a call at a target.
 
         The window is that of the call's start, and stays so however long it lasts.
         """
         if not self.all:
-            return ()
-        bound = []
+            return NOTHING_BINDS
+        counted_by = values_of(self._dimensions, facts, target, provider)
+        known = self._bindings.get(counted_by)
+        if known is None or not known.since_us <= facts.started_us < known.until_us:
+            if len(self._bindings) >= _KNOWN:
+                self._bindings.clear()
+            known = self._bindings[counted_by] = _binding(self._bounds(facts, target, provider))
+        return known
+
+    def _bounds(self, facts: CallFacts, target: str, provider: str) -> Iterator[Bound]:
         for subject, budget in self._index.of(seen_of(facts, target, provider)):
             span = self.span(budget, facts.started_us)
             if subject != EVERYTHING:
                 subject = self._known(budget.name, span.start_us, subject)
-            bound.append(Bound(budget, Account(budget.name, subject, span.start_us), span))
-        if len(bound) > 1:
-            bound.sort(key=_name)
-        return bound
+            yield Bound(budget, Account(budget.name, subject, span.start_us), span)
 
     def _known(self, budget: str, start_us: int, subject: str) -> str:
         """The subject, or that of all who came when there were as many as are counted apart: clients can name any

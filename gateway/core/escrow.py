@@ -48,18 +48,24 @@ def charges_of(records: Iterable[CallRecord]) -> dict[Account, Charged]:
     """What calls add to the accounts of their budgets: their cost, as far as it is known, and to hard ones what stays
     charged beyond it."""
     charges: dict[Account, Charged] = {}
+    known: dict[int, list[Charged]] = {}
+    """By the identity of accounts: calls that are counted alike share them, and all records live meanwhile."""
     for record in records:
-        if not record.accounts:
+        accounts = record.accounts
+        if not accounts:
             continue
+        charged = known.get(id(accounts))
+        if charged is None:
+            charged = known[id(accounts)] = [_charged(charges, account) for account in accounts]
         for attempt in record.attempts:
             spent = attempt.cost_nano if attempt.cost_nano is not None else attempt.cost_at_least_nano or 0
             for place in attempt.held_in:
-                charged = _charged(charges, record.accounts[place])
-                charged.spent += spent
-                charged.reserve += attempt.reserve_nano
-                charged.held = True
+                one = charged[place]
+                one.spent += spent
+                one.reserve += attempt.reserve_nano
+                one.held = True
             for place in attempt.seen_by:
-                _charged(charges, record.accounts[place]).spent += spent
+                charged[place].spent += spent
     return charges
 
 
@@ -127,6 +133,10 @@ class Purse:
         """The slice of an account; empty if nothing was ever leased."""
         one = self._slices.get(account)
         return Slice() if one is None else one
+
+    def find(self, account: Account) -> Slice | None:
+        """The slice of an account; null if nothing was ever leased."""
+        return self._slices.get(account)
 
     # --- holds ------------------------------------------------------------------------------------------------------
 

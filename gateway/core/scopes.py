@@ -4,7 +4,7 @@ A part of a scope fixes a dimension (`team=search`) or counts each of its values
 dimension of a scope is not in it: what hangs on a client's label binds only calls that carry it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from gateway.core.accounts import short
@@ -119,6 +119,31 @@ def seen_of(facts: CallFacts, target: str | None = None, provider: str | None = 
     for name, tagged in facts.labels.items():
         seen[f"{TAG}:{name}"] = tagged
     return seen
+
+
+def values_of(
+    dimensions: Sequence[str], facts: CallFacts, target: str | None, provider: str | None
+) -> tuple[str | None, ...]:
+    """What is known of a call in these dimensions: all that decides where scopes of these alone count it."""
+    values: list[str | None] = []
+    for dimension in dimensions:
+        if dimension == "key":
+            values.append(facts.key)
+        elif dimension == "team":
+            values.append(facts.team)
+        elif dimension == "model":
+            values.append(facts.model)
+        elif dimension == "session":
+            values.append(facts.session)
+        elif dimension == "end_user":
+            values.append(facts.end_user)
+        elif dimension == "target":
+            values.append(target)
+        elif dimension == "provider":
+            values.append(provider)
+        else:
+            values.append(facts.labels.get(dimension[len(TAG) + 1 :]))
+    return tuple(values)
 
 
 def subject_of(scope: Scope, seen: Seen) -> str | None:

@@ -131,11 +131,12 @@ class Leases:
             if bound.budget.mode is not Mode.HARD:
                 continue
             left = bound.budget.limit_at(now_us)
-            here = self.purse.of(bound.account)
+            here = self.purse.find(bound.account)
             standing = self._standings.get(bound.account)
             if standing is not None:
-                left -= standing.spent + standing.reserve + max(0, standing.leased - here.granted)
-            left -= here.settled + here.held
+                left -= standing.spent + standing.reserve + max(0, standing.leased - (here.granted if here else 0))
+            if here is not None:
+                left -= here.settled + here.held
             if least is None or left < least:
                 least = left
         return None if least is None else max(0, least)

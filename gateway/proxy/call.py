@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.accounts import Account
-from gateway.core.budgets import Bound
+from gateway.core.budgets import NOTHING_BINDS, Binding
 from gateway.core.calls import Attempt, AttemptOpened, CallFacts
 from gateway.core.keys import Caller, Secret
 from gateway.core.limits import Rate
@@ -91,7 +91,7 @@ class Held:
     """From each of them."""
     output: int | None
     """Tokens that all answers of the attempt can have together; null: nobody can tell."""
-    bounds: Sequence[Bound]
+    binding: Binding
     """All budgets that bind it, the soft ones too."""
 
 
@@ -129,13 +129,13 @@ class Ticket:
     settled: bool = False
     reach: Reach | None = None
     """What the request can use; null where nobody has to know."""
-    bounds: Sequence[Bound] = ()
+    binding: Binding = NOTHING_BINDS
     """The budgets that bind its attempt …"""
     bound_at: Target | None = None
     """… at this target."""
     held: Held | None = None
     """Set aside for an attempt that has not begun."""
-    accounts: list[Account] = field(default_factory=list)
+    accounts: tuple[Account, ...] = ()
     """Of all budgets that count its attempts."""
     lowered: int | None = None
     """The limit of an answer, where a budget left less than what was asked for."""

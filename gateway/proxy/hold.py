@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from gateway.core.accounts import MOST, Account, places_of
-from gateway.core.budgets import Bound, Budgets, Exhausted, Mode
+from gateway.core.budgets import NOTHING_BINDS, Binding, Bound, Budgets, Exhausted
 from gateway.core.calls import AttemptOpened, CallFacts
 from gateway.core.errors import Fault, Kind
 from gateway.core.escrow import Lack, Obstacle
@@ -87,7 +87,7 @@ class Hold:
             wanted = self._at_once(reach, plan, ticket)
             if isinstance(wanted, Plan):
                 return wanted  # nearly always
-            short = await self._hold(wanted.bounds, wanted.hard, wanted.quote, reach, ticket)
+            short = await self._hold(wanted.binding, wanted.quote, reach, ticket)
             if short is None:
                 return wanted.plan
             cheaper = short.lack.bound.budget.downgrade_to
@@ -108,10 +108,10 @@ class Hold:
         held = ticket.held
         if held is None and ticket.max_cost_nano is None and not self._budgets().all:
             return False
-        bounds = self._binding(ticket, target)
+        binding = self._binding(ticket, target)
         if held is not None:
-            return held.bounds is not bounds  # the first hold was made for this attempt
-        return ticket.max_cost_nano is not None or bool(_hard(bounds))
+            return held.binding is not binding  # the first hold was made for this attempt
+        return ticket.max_cost_nano is not None or bool(binding.hard)
 
     async def money(self, ticket: Ticket, target: Target) -> None:
         """Set aside what an attempt can cost; the ticket has it. Raises `Fault` as `__call__` does."""
@@ -122,7 +122,7 @@ class Hold:
 
         Raises `Fault` (unavailable).
         """
-        bounds = ticket.bounds if ticket.bound_at is target else ()
+        binding = ticket.binding if ticket.bound_at is target else NOTHING_BINDS
         held = ticket.held
         name = target.name
         price, input_rate = self._looked_up.get(name) or self._look_up(name, target)
@@ -137,9 +137,9 @@ class Hold:
             input_rate,
             held.nano if held is not None else 0,
             held.accounts if held is not None else (),
-            tuple([bound.account for bound in bounds if bound.budget.mode is Mode.SOFT]),
+            binding.seen_by,
         )
-        places = _count_for(ticket, opened) if bounds else _NOWHERE
+        places = _count_for(ticket, opened, binding) if binding.bounds else NOTHING_BINDS.places
         self._journal.open_attempt(opened)
         begun = self._clock.monotonic()
         if ticket.asked is None:
@@ -150,40 +150,39 @@ class Hold:
 
     # --- money ------------------------------------------------------------------------------------------------------
 
-    def _binding(self, ticket: Ticket, target: Target) -> Sequence[Bound]:
+    def _binding(self, ticket: Ticket, target: Target) -> Binding:
         """The budgets that bind an attempt at a target; looked up once for the first one."""
         if ticket.bound_at is not target:
-            ticket.bounds = self._budgets().binding(ticket.facts, target.name, target.provider.name)
+            ticket.binding = self._budgets().binding(ticket.facts, target.name, target.provider.name)
             ticket.bound_at = target
-        return ticket.bounds
+        return ticket.binding
 
     def _at_once(self, reach: Reach, plan: Plan, ticket: Ticket) -> "Plan | _Wanted":
         """The plan, as far as it can be paid, with its first hold on the ticket; or the hold that has to be waited for.
 
         Raises `Fault`: price unknown, over the call's own cap.
         """
-        bounds = self._binding(ticket, plan.targets[0])
-        hard = _hard(bounds)
+        binding = self._binding(ticket, plan.targets[0])
+        hard = binding.hard
         cap = ticket.max_cost_nano
         if not hard and cap is None:
             return plan
         targets, dearest, why = self._priced(reach, plan)
-        if why is not None and (cap is not None or not _all_unpriced_allowed(hard)):
+        if why is not None and (cap is not None or not binding.unpriced_allowed):
             if dearest is None:
                 raise _not_quoted(hard, why)
             plan = Plan(tuple(targets), plan.resolved_by)
         if dearest is None:
-            ticket.held = Held(_accounts(hard), 0, None, bounds)
+            ticket.held = Held(binding.held_in, 0, None, binding)
             return plan
         if cap is not None:
             self._within_cap(ticket, dearest)
             if not hard:
                 return plan
-        accounts = _accounts(hard)
-        if self._escrow.take(accounts, dearest.nano):
-            ticket.held = Held(accounts, dearest.nano, dearest.output, bounds)
+        if self._escrow.take(binding.held_in, dearest.nano):
+            ticket.held = Held(binding.held_in, dearest.nano, dearest.output, binding)
             return plan
-        return _Wanted(plan, bounds, hard, dearest)
+        return _Wanted(plan, binding, dearest)
 
     def _priced(self, reach: Reach, plan: Plan) -> tuple[list[Target], Quote | None, str | None]:
         """The targets whose cost can be told, the dearest quote among theirs, and why the first other one has none."""
@@ -200,17 +199,15 @@ class Hold:
                 dearest = quote
         return priced, dearest, why
 
-    async def _hold(
-        self, bounds: Sequence[Bound], hard: Sequence[Bound], quote: Quote, reach: Reach, ticket: Ticket
-    ) -> "_Short | None":
+    async def _hold(self, binding: Binding, quote: Quote, reach: Reach, ticket: Ticket) -> "_Short | None":
         """Set aside what a quote says, or less, with a lower limit, where only money that is spent is in the way."""
-        accounts = _accounts(hard)
+        accounts = binding.held_in
         amount, limit = quote.nano, None
         while True:
-            lack = None if self._escrow.take(accounts, amount) else await self._escrow.hold(hard, amount)
+            lack = None if self._escrow.take(accounts, amount) else await self._escrow.hold(binding.hard, amount)
             if lack is None:
                 output = quote.output if limit is None else limit * quote.choices + quote.predicted
-                ticket.held = Held(accounts, amount, output, bounds)
+                ticket.held = Held(accounts, amount, output, binding)
                 ticket.lowered = limit if limit is not None else ticket.lowered
                 return None
             if lack.obstacle is Obstacle.HELD:
@@ -235,10 +232,9 @@ class Hold:
                 high = middle - 1
         return low
 
-    async def _held_for(self, ticket: Ticket, target: Target, bounds: Sequence[Bound]) -> Held | None:
+    async def _held_for(self, ticket: Ticket, target: Target, binding: Binding) -> Held | None:
         """The first hold, if it was made in these budgets; else one of its own."""
-        hard = _hard(bounds)
-        accounts = _accounts(hard)
+        hard, accounts = binding.hard, binding.held_in
         held = ticket.held
         if held is not None:
             if held.accounts == accounts:
@@ -252,13 +248,13 @@ class Hold:
             return None  # its cap was looked at with the plan
         quote = self._quotes.of(reach, target, ticket.lowered)
         if isinstance(quote, str):
-            if ticket.max_cost_nano is None and _all_unpriced_allowed(hard):
-                return Held(accounts, 0, None, bounds)
+            if ticket.max_cost_nano is None and binding.unpriced_allowed:
+                return Held(accounts, 0, None, binding)
             raise _not_quoted(hard, quote)
         self._within_cap(ticket, quote)
         if not hard:
             return None
-        short = await self._hold(bounds, hard, quote, reach, ticket)
+        short = await self._hold(binding, quote, reach, ticket)
         if short is not None:
             raise short.fault
         return ticket.held
@@ -296,8 +292,7 @@ class _Wanted:
     """A first hold that does not fit what is at hand."""
 
     plan: Plan
-    bounds: Sequence[Bound]
-    hard: Sequence[Bound]
+    binding: Binding
     quote: Quote
 
 
@@ -307,21 +302,6 @@ class _Short:
 
     lack: Lack
     fault: Fault
-
-
-def _hard(bounds: Sequence[Bound]) -> list[Bound]:
-    return [bound for bound in bounds if bound.budget.mode is Mode.HARD]
-
-
-def _accounts(hard: Sequence[Bound]) -> tuple[Account, ...]:
-    return tuple([bound.account for bound in hard])
-
-
-def _all_unpriced_allowed(hard: Sequence[Bound]) -> bool:
-    for bound in hard:  # noqa: SIM110  a generator takes longer than all of it
-        if not bound.budget.unpriced_allowed:
-            return False
-    return True
 
 
 def _downgrades(lack: Lack) -> bool:
@@ -341,24 +321,19 @@ def _not_quoted(hard: Sequence[Bound], why: str) -> Fault:
 
 
 _Places: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
-_NOWHERE: _Places = ((), ())
 
 
-def _count_for(ticket: Ticket, opened: AttemptOpened) -> _Places:
+def _count_for(ticket: Ticket, opened: AttemptOpened, binding: Binding) -> _Places:
     """The accounts of an attempt are among its call's; where they are there.
 
     Raises `Fault` (unavailable): more than its frames can hold.
     """
-    first = not ticket.accounts
-    known = [*ticket.accounts]
-    for account in (*opened.held_in, *opened.seen_by):
-        if first or account not in known:
-            known.append(account)
+    first = not ticket.accounts and opened.held_in is binding.held_in
+    known = binding.accounts if first else tuple(dict.fromkeys((*ticket.accounts, *opened.held_in, *opened.seen_by)))
     if len(known) > MOST:
         message = f"{len(known)} budgets count this call, and no more than {MOST} can"
         raise Fault(Kind.UNAVAILABLE, message, hint="make fewer budgets that overlap")
     ticket.accounts = known
-    if first:  # nearly always, and in the order in which they were put there
-        hard = len(opened.held_in)
-        return tuple(range(hard)), tuple(range(hard, len(known)))
+    if first:  # nearly always
+        return binding.places
     return places_of(opened.held_in, known), places_of(opened.seen_by, known)

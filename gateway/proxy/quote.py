@@ -4,6 +4,7 @@ Whoever sets money aside, or caps a call, asks here. What cannot be bounded says
 """
 
 from gateway.core.holds import input_bound, output_bound
+from gateway.core.models import ModelFacts
 from gateway.core.money import Nano
 from gateway.core.pricing import Bound, Conditions, Most, PriceBook
 from gateway.core.routing import Target
@@ -47,16 +48,15 @@ class Quotes:
 
     def __init__(self, prices: PriceBook) -> None:
         self._prices = prices
-        self._bounds: dict[str, Bound | None] = {}
+        self._bounds: dict[str, tuple[Bound | None, ModelFacts]] = {}
         prices.watch(self._bounds.clear)
 
     def of(self, reach: Reach, target: Target, limit: int | None = None) -> Quote | str:
         """The most that a request costs at a target; or why nobody can tell. `limit`: of each answer, if another than
         the request's own."""
-        bound = self._bound(target)
+        bound, facts = self._known(target)
         if bound is None:
             return f"no price is known for {target.name}"
-        facts = self._prices.facts(target)
         asked = reach.limit if limit is None else limit
         tokens_in = input_bound(reach.body_bytes, reach.messages, _open_because(reach), facts)
         tokens_out = output_bound(asked, reach.choices, reach.predicted_bytes, None, facts)
@@ -74,14 +74,16 @@ class Quotes:
         output = tokens_out if isinstance(tokens_out, int) else None
         return Quote(cost, read, output, each, bound, most, reach.choices, reach.predicted_bytes)
 
-    def _bound(self, target: Target) -> Bound | None:
+    def _known(self, target: Target) -> tuple[Bound | None, ModelFacts]:
+        """Its price as a bound, null if it has none, and how much it takes and makes."""
         name = target.name
-        if name not in self._bounds:
+        known = self._bounds.get(name)
+        if known is None:
             if len(self._bounds) >= _KNOWN:
                 self._bounds.clear()
             price = self._prices.find(target)
-            self._bounds[name] = None if price is None else Bound(price)
-        return self._bounds[name]
+            known = self._bounds[name] = (None if price is None else Bound(price), self._prices.facts(target))
+        return known
 
 
 def _with(most: Most, *, input: int | None = None, output: int | None = None) -> Most:

@@ -136,7 +136,11 @@ class Relay:
             _CACHE_FIELD,
             ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
         ]
-        return fields + self._held(ticket) if ticket.bounds or ticket.rates or ticket.lowered is not None else fields
+        return (
+            fields + self._held(ticket)
+            if ticket.binding.bounds or ticket.rates or ticket.lowered is not None
+            else fields
+        )
 
     def _held(self, ticket: Ticket | None) -> Headers:
         """What budgets did to the call, and what the tightest of them has left."""
@@ -145,7 +149,8 @@ class Relay:
             return fields
         if ticket.rates:
             fields += self._pace.fields(ticket.rates)
-        if ticket.bounds and (left := usd_text(self._escrow.remaining(ticket.bounds))) is not None:
+        hard = ticket.binding.hard
+        if hard and (left := usd_text(self._escrow.remaining(hard))) is not None:
             fields.append(("x-tollkeeper-budget-remaining-usd", left))
         if ticket.lowered is not None:
             fields.append(("x-tollkeeper-max-tokens", str(ticket.lowered)))

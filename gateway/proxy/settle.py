@@ -137,7 +137,7 @@ class Settle:
             timings,
             CACHE_OFF,
             self._clock.now_us(),
-            tuple(ticket.accounts),
+            ticket.accounts,
             ticket.lowered,
             ticket.downgraded_from,
         )

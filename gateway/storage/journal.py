@@ -210,7 +210,8 @@ class JournalWriter:
             raise Fault(Kind.UNAVAILABLE, f"a call makes {MAX_ATTEMPTS} attempts at most")
         frame = encode_opening(opened)
         size = len(frame)
-        call.accounts.update(opened.held_in, opened.seen_by)
+        if opened.held_in or opened.seen_by:
+            call.accounts.update(opened.held_in, opened.seen_by)
         more = max(0, closing_room(len(call.openings) + 1, len(call.accounts)) - call.owed)
         self._chain.promise(more + size, carried=size)
         try:

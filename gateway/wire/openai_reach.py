@@ -67,7 +67,6 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
                 parts.see(message.get("content"))
     limit = limit_of(asked) if generates else 0
     tools = [tool for tool in _list(asked.get("tools")) if isinstance(tool, dict)]
-    hosted = next((str(tool.get("type")) for tool in tools if tool.get("type") not in ("function", "custom")), None)
     tier = asked.get("service_tier")
     return Reach(
         body_bytes=len(clear),
@@ -75,7 +74,7 @@ def reach_of(body: bytes, *, generates: bool = True) -> Reach:
         images=parts.images,
         sounds=parts.sounds,
         files=parts.files,
-        open_because=parts.elsewhere or _elsewhere(asked) or (f"it may use the tool {hosted}" if hosted else None),
+        open_because=parts.elsewhere or _elsewhere(asked) or _hosted(tools),
         limit=limit,
         choices=_choices(asked) if generates else 1,
         predicted_bytes=len(orjson.dumps(asked["prediction"])) if "prediction" in asked else 0,
@@ -122,13 +121,29 @@ def _inline(image: object) -> bool:
     return isinstance(address, str) and address.startswith("data:")
 
 
+# Loops, not generators: those take longer than all that they look at, and every call under a budget comes here.
+
+
 def _elsewhere(asked: dict[str, Any]) -> str | None:
-    return next((because for name, because in _ELSEWHERE.items() if asked.get(name) is not None), None)
+    for name, because in _ELSEWHERE.items():
+        if asked.get(name) is not None:
+            return because
+    return None
+
+
+def _hosted(tools: list[dict[str, Any]]) -> str | None:
+    for tool in tools:
+        if tool.get("type") not in ("function", "custom"):
+            return f"it may use the tool {tool.get('type')}"
+    return None
 
 
 def _choices(asked: dict[str, Any]) -> int:
     """Answers: `n`, or as many as the best is chosen of, to each of several prompts."""
-    wanted = max(1, *(count_of(asked.get(name)) or 1 for name in ("n", "best_of")))
+    wanted = 1
+    for name in ("n", "best_of"):
+        if name in asked:
+            wanted = max(wanted, count_of(asked[name]) or 1)
     prompts = asked.get("prompt")
     several = isinstance(prompts, list) and bool(prompts) and not isinstance(prompts[0], int)
     return wanted * (len(prompts) if several and isinstance(prompts, list) else 1)
@@ -137,8 +152,9 @@ def _choices(asked: dict[str, Any]) -> int:
 def _rigid(asked: dict[str, Any], tools: list[dict[str, Any]]) -> str | None:
     if tools or asked.get("functions"):
         return "it offers tools"
-    if any(asked.get(name) is not None for name in _REASONING):
-        return "it asks for reasoning"
+    for name in _REASONING:
+        if asked.get(name) is not None:
+            return "it asks for reasoning"
     form = asked.get("response_format")
     if isinstance(form, dict) and form.get("type") not in (None, "text"):
         return "it asks for JSON"

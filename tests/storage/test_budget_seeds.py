@@ -237,7 +237,9 @@ def charged(budget: Budget, records: Sequence[CallRecord]) -> dict[str, int]:
     today = index.span(budget, NOW).start_us
     bound = []
     for record in records:
-        seen = [[one.account for one in index.binding(record.facts, a.target, a.provider)] for a in record.attempts]
+        seen = [
+            [one.account for one in index.binding(record.facts, a.target, a.provider).bounds] for a in record.attempts
+        ]
         accounts = tuple({account: None for some in seen for account in some})
         tried = zip(record.attempts, seen, strict=True)
         held = tuple(replace(attempt, held_in=places_of(some, accounts)) for attempt, some in tried)

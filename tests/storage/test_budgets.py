@@ -110,7 +110,7 @@ async def test_a_removed_budget_is_gone_and_its_name_is_free(db: Database, budge
 @pytest.mark.anyio
 async def test_the_index_follows_every_change(budgets: BudgetRepository) -> None:
     store = BudgetStore(budgets, [plain("all", 3)])
-    assert [bound.budget.limit_nano for bound in store.budgets.binding(CALL, "t", "p")] == [3]
+    assert [bound.budget.limit_nano for bound in store.budgets.binding(CALL, "t", "p").bounds] == [3]
     await budgets.add(plain("more"), "cli")
     await budgets.add(plain("all", 9), "cli")
     assert await store.refresh()

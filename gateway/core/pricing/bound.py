@@ -7,7 +7,7 @@ the provider bills, the charges of `bill` come to no more. What cannot be bounde
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from gateway.core.money import Nano, unit_price
+from gateway.core.money import Nano, UnitPrice, unit_price
 from gateway.core.pricing.price import WEB_SEARCHES, Price, Tariff
 from gateway.core.pricing.rates import Rates
 from gateway.core.usage import BILLED_BUCKETS, INPUT_BUCKETS
@@ -49,6 +49,18 @@ class _Rung:
     """Why nothing can be said of such a prompt; null if it can."""
 
 
+class _Step:
+    """A rung, ready to be multiplied: requests are many."""
+
+    def __init__(self, rung: _Rung) -> None:
+        self.above = rung.above
+        self.unknown = rung.unknown
+        self.input: UnitPrice | None = None if rung.input is None else unit_price(rung.input)
+        self.output: UnitPrice | None = None if rung.output is None else unit_price(rung.output)
+        # A price for each call alone has nothing to round.
+        self.roundings: Nano = _ROUNDINGS if rung.input or rung.output else 0
+
+
 class Bound:
     """A price as an upper bound, made once for many requests."""
 
@@ -56,7 +68,7 @@ class Bound:
 
     def __init__(self, price: Price) -> None:
         self._price = price
-        self._ladders: dict[tuple[bool, str | None], tuple[_Rung, ...]] = {}
+        self._ladders: dict[tuple[bool, str | None], list[_Step]] = {}
         fees = [_nano(fee, 1) for fee in price.search_fees.values()]
         self._fees = _nano(price.usd_per_call or Decimal(0), 1) + max(fees, default=0)
 
@@ -71,22 +83,26 @@ class Bound:
             return searches
         if most.tier is not None and most.tier not in self._price.tiers:
             return f"no prices of the service tier {most.tier} are known"
-        rung = self._rung(most)
-        if rung.unknown is not None:
-            return rung.unknown
-        total = self._fees + searches
-        if rung.input or rung.output:  # a price for each call alone has nothing to round
-            total += _ROUNDINGS
-        for what, rate, quantity in (("input", rung.input, most.input), ("output", rung.output, most.output)):
-            if quantity and rate is None:
-                return f"no price for {what}"
-            total += _nano(rate or Decimal(0), quantity)
+        step = self._step(most)
+        if step.unknown is not None:
+            return step.unknown
+        total = self._fees + searches + step.roundings
+        if most.input:
+            if step.input is None:
+                return "no price for input"
+            total += step.input.at_most(most.input)
+        if most.output:
+            if step.output is None:
+                return "no price for output"
+            total += step.output.at_most(most.output)
         return total
 
-    def _rung(self, most: Most) -> _Rung:
+    def _step(self, most: Most) -> _Step:
         ladder = self._ladders.get((most.audio, most.tier))
         if ladder is None:
-            ladder = self._ladders[most.audio, most.tier] = tuple(_rungs(self._price, most.audio, most.tier))
+            ladder = self._ladders[most.audio, most.tier] = [
+                _Step(rung) for rung in _rungs(self._price, most.audio, most.tier)
+            ]
         reached = ladder[0]
         for one in ladder:
             if one.above < most.input:
