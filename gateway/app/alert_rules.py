@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.core.alerts.anomaly import Anomaly
 from gateway.core.alerts.burn_rate import BurnRate
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.finding import Armed, Rule
 from gateway.core.alerts.forecast import Forecast
 from gateway.core.alerts.metering import MeteringGap
@@ -58,8 +59,15 @@ def rule_of(name: str, given: AlertRuleSettings) -> Rule:
 
 
 def armed(name: str, given: AlertRuleSettings) -> Armed:
-    """A rule with its channels. Raises `Fault` (invalid)."""
-    return Armed(rule_of(name, given), given.channels)
+    """A rule with its channels and what it does. Raises `Fault` (invalid)."""
+    return Armed(rule_of(name, given), given.channels, _deed(given))
+
+
+def _deed(given: AlertRuleSettings) -> Deed | None:
+    if given.action is None:
+        return None
+    limit = None if given.lower_to is None else to_nano(given.lower_to)
+    return Deed(Act(given.action), limit, given.downgrade_to, given.ask)
 
 
 def default_rule(kind: str) -> Armed:

@@ -13,8 +13,9 @@ from gateway.jobs.alerts import AlertsJob
 from gateway.jobs.thresholds import Thresholds
 from gateway.ports import Channel, Clock
 from gateway.settings import ChannelSettings, Settings, public_address
-from gateway.settings.alert_rules import TAKES, AlertRuleSettings
+from gateway.settings.alert_rules import OF_ACTIONS, TAKES, AlertRuleSettings
 from gateway.storage.accounts import Accounts
+from gateway.storage.actions import ActionRepository, ActionStore
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
@@ -44,9 +45,14 @@ def channel_of(name: str, settings: Settings, environ: Mapping[str, str], now_us
 
 
 def alert_desk(
-    settings: Settings, database: Database, channels: list[Channel], now_us: Callable[[], int], owner: str
+    settings: Settings,
+    database: Database,
+    channels: list[Channel],
+    acting: ActionStore,
+    now_us: Callable[[], int],
+    owner: str,
 ) -> AlertDesk:
-    """What the control plane knows of alerts."""
+    """What the control plane knows of alerts; `acting`: what rules have done, as it is in force here."""
     places = {name: _place(settings, given) for name, given in settings.alerts.channels.items()}
     declared = {
         channel.name: DeclaredChannel(
@@ -56,7 +62,8 @@ def alert_desk(
     }
     base = public_address(settings.server)
     repository, outbox = AlertRepository(database, base, now_us), Outbox(database, now_us)
-    return AlertDesk(repository, outbox, declared, _rules_shown(settings), base, owner)
+    actions = ActionRepository(database, now_us)
+    return AlertDesk(repository, outbox, actions, acting, declared, _rules_shown(settings), base, owner)
 
 
 def watchers(
@@ -96,10 +103,11 @@ def _rules_shown(settings: Settings) -> list[dict[str, object]]:
 
 def _stated(given: AlertRuleSettings) -> dict[str, object]:
     """The parameters that the file states; the others have the defaults of their kind."""
-    stated = {name: getattr(given, name) for name in TAKES[given.kind]}
-    return {
+    stated = {name: getattr(given, name) for name in (*TAKES[given.kind], "action", *OF_ACTIONS.values())}
+    shown = {
         name: str(value) if isinstance(value, Decimal) else value for name, value in stated.items() if value is not None
     }
+    return shown | {"ask": True} if given.ask else shown
 
 
 def _channel(

@@ -8,16 +8,13 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 from gateway import __version__
 from gateway.app.alerts import alert_desk, channels_of, watchers
-from gateway.app.budgets import budget_places, declared_budgets
+from gateway.app.budget_desk import budget_desk
 from gateway.app.configured import (
-    Configured,
     aliases_of,
-    authoriser_of,
     configured_providers,
     database_secrets,
     declared_keys,
@@ -28,15 +25,17 @@ from gateway.app.health import Condition
 from gateway.app.limits import limit_desk
 from gateway.app.prices import price_book, price_desk
 from gateway.app.team import SHOW_EVERY, Team
+from gateway.app.upstreams import upstreams_of
 from gateway.control.budget_terms import Models
-from gateway.control.dependencies import BudgetDesk, Services
+from gateway.control.dependencies import Services
 from gateway.control.router import control_app
 from gateway.control.signin import admin_token
 from gateway.core.accounts import Account
+from gateway.core.actions import InForce
 from gateway.core.budgets import Budgets
 from gateway.core.escrow import Charged
 from gateway.core.keys import digest
-from gateway.core.routing import Retries, Target
+from gateway.core.routing import Target
 from gateway.jobs.alerts import AlertsJob
 from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
@@ -44,13 +43,10 @@ from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.rates import Rates
 from gateway.jobs.scheduler import Scheduler
 from gateway.jobs.thresholds import Thresholds
-from gateway.ports import Clock, UpstreamAnswer, UpstreamRequest
+from gateway.ports import Clock
 from gateway.providers.directory import ModelDirectory
 from gateway.providers.price_map import read_price_map
-from gateway.providers.proxies import from_environment
-from gateway.providers.simulated import SimulatedUpstream, Simulation
 from gateway.providers.tokenizer import HelperTokenizer
-from gateway.providers.transport import Address, HttpTransport
 from gateway.proxy.admit import Admit
 from gateway.proxy.authenticate import Authenticate, KeyPolicy, is_loopback
 from gateway.proxy.endpoints import DataPlane
@@ -63,8 +59,7 @@ from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
 from gateway.settings import Settings
 from gateway.storage.accounts import Accounts
-from gateway.storage.budget_standings import BudgetStandings
-from gateway.storage.budgets import BudgetRepository, BudgetStore
+from gateway.storage.actions import ActionRepository, ActionStore
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database
@@ -89,7 +84,7 @@ KEY_REFRESH = 1.0
 PRICE_REFRESH = 1.0
 """Seconds between looks for changed prices."""
 BUDGET_REFRESH = 1.0
-"""Seconds between looks for changed budgets and limits."""
+"""Seconds between looks for changed budgets and limits, and for what alert rules have done."""
 MONTHS_REFRESH = 3600.0
 """Seconds between looks whether the ledger has its next months."""
 
@@ -99,26 +94,6 @@ class SystemClock:
 
     now_us = staticmethod(wall_clock_us)
     monotonic = staticmethod(time.monotonic)
-
-
-@dataclass(frozen=True, slots=True)
-class Upstreams:
-    """`ports.Upstream` over all providers: real ones over HTTP, simulated ones in this process."""
-
-    real: HttpTransport
-    simulated: SimulatedUpstream
-    simulations: Mapping[str, Simulation]
-
-    def ask(self, request: UpstreamRequest, retries: Retries) -> Awaitable[UpstreamAnswer]:
-        if request.target.provider.name in self.simulations:
-            return self.simulated.ask(request, retries)
-        return self.real.ask(request, retries)
-
-    async def fetch(self, provider: str, path: str, timeout: float) -> tuple[int, bytes]:
-        """A GET below a provider's base URL. Raises `UpstreamFault`."""
-        if provider in self.simulations:
-            return 200, self.simulated.listing(provider)
-        return await self.real.fetch(provider, path, timeout)
 
 
 class Gateway:
@@ -150,8 +125,11 @@ class Gateway:
         )
         self.key_repository = KeyRepository(self.database, now_us)
         self.keys = KeyStore(self.key_repository, [declared.key for declared in self.declared], now_us)
-        self.budget_repository = BudgetRepository(self.database, now_us)
-        self.budgets = BudgetStore(self.budget_repository, declared_budgets(settings), settings.budgets.max_subjects)
+        self.aliases = aliases_of(settings, self.providers)
+        self.actions = ActionStore(ActionRepository(self.database, now_us))
+        models = Models(tuple(self.aliases), tuple(self.providers))
+        self.budget_desk = budget_desk(settings, self.database, self.actions, models, now_us)
+        self.budgets = self.budget_desk.store
         self.metrics = Metrics(
             __version__,
             self._is_known,
@@ -160,7 +138,7 @@ class Gateway:
             before=None if team is None else team.before,
         )
         observers = (self.logs.calls, self.metrics)
-        self.alerts = alert_desk(settings, self.database, channels, now_us, self.journal.id)
+        self.alerts = alert_desk(settings, self.database, channels, self.actions, now_us, self.journal.id)
         self.limits = limit_desk(settings, self.database, now_us)
         self.leases, self.rates = self._slices()
         ledger = Ledger(self.database, DeadLetters(settings.database.journal), now_us, self._charged)
@@ -168,13 +146,12 @@ class Gateway:
         self.condition = self._condition()
         self.thresholds, self.watching = self._watchers()
         self.tokenizer = HelperTokenizer()
-        self.upstreams = self._upstreams(configured)
+        self.upstreams = upstreams_of(configured, self.clock)
         self.prices = price_book(settings, self.providers)
         self.price_repository = PriceRepository(self.database, now_us)
         self.price_store = PriceStore(self.price_repository, self.prices, read_price_map, now_us)
         self.scheduler = self._jobs()
         self.directory = ModelDirectory(self.providers, self.upstreams.fetch)
-        self.aliases = aliases_of(settings, self.providers)
         self.settle = Settle(self.journal, self.tokenizer, observers, self.clock, _crashed, self.leases, self.rates)
         self._data = self._data_plane()
         self._control = control_app(self._services())
@@ -187,7 +164,7 @@ class Gateway:
         await self.database.connect()
         await self.keys.refresh()
         await self.price_store.refresh()
-        await self.budgets.refresh()
+        await self._refresh_budgets()
         await self.limits.store.refresh()
         await self.journal.start()
         await self.scheduler.start()
@@ -236,7 +213,7 @@ class Gateway:
         jobs.add("ledger", self.ledger_job.run)
         jobs.every("keys", KEY_REFRESH, self.keys.refresh)
         jobs.every("prices", PRICE_REFRESH, self.price_store.refresh)
-        jobs.every("budgets", BUDGET_REFRESH, self.budgets.refresh)
+        jobs.every("budgets", BUDGET_REFRESH, self._refresh_budgets)
         jobs.add("leases", self.leases.run)
         jobs.every("limits", BUDGET_REFRESH, self.limits.store.refresh)
         jobs.add("rates", self.rates.run)
@@ -252,17 +229,6 @@ class Gateway:
             jobs.every("team", SHOW_EVERY, self._show_now_and_then)
         return jobs
 
-    def _upstreams(self, configured: Mapping[str, Configured]) -> Upstreams:
-        simulations = {name: one.simulation for name, one in configured.items() if one.simulation is not None}
-        addresses = {
-            name: Address(one.base_url, authoriser_of(one))
-            for name, one in configured.items()
-            if one.base_url is not None
-        }
-        return Upstreams(
-            HttpTransport(addresses, proxies=from_environment), SimulatedUpstream(simulations, self.clock), simulations
-        )
-
     def _data_plane(self) -> DataPlane:
         server = self.settings.server
         origins = frozenset(server.allowed_origins)
@@ -274,7 +240,8 @@ class Gateway:
             refuse_unpriced=self.settings.prices.on_unknown == "refuse",
         )
         required = None if server.keys is None else server.keys == "required"
-        authenticate = Authenticate(self.keys, KeyPolicy(required, is_loopback(server.host), origins), self._by_key)
+        policy = KeyPolicy(required, is_loopback(server.host), origins)
+        authenticate = Authenticate(self.keys, policy, self._by_key, self._actions_in_force)
         retries = retries_of(self.settings)
         terms = Terms(retries.attempts, self.settings.holds.min_output_tokens)
         hold = Hold(
@@ -286,6 +253,7 @@ class Gateway:
             route,
             terms,
             self.thresholds.refused,
+            self._actions_in_force,
         )
         pace = Pace(self.rates, lambda: self.limits.store.limits, self.clock)
         pipeline = Pipeline(
@@ -314,14 +282,7 @@ class Gateway:
                 self.settings, self.providers, self.aliases, self.price_repository, self.price_store, self.prices
             ),
             alerts=self.alerts,
-            budgets=BudgetDesk(
-                repository=self.budget_repository,
-                store=self.budgets,
-                standings=BudgetStandings(self.database, self.clock.now_us),
-                models=Models(tuple(self.aliases), tuple(self.providers)),
-                declared=declared_budgets(self.settings),
-                places=budget_places(self.settings),
-            ),
+            budgets=self.budget_desk,
             limits=self.limits,
             reports=Reports(self.database),
             health=self.condition.health,
@@ -347,6 +308,14 @@ class Gateway:
 
     def _budgets_in_force(self) -> Budgets:
         return self.budgets.budgets
+
+    async def _refresh_budgets(self) -> None:
+        """In this order: rules lower budgets."""
+        await self.actions.refresh()
+        await self.budgets.refresh()
+
+    def _actions_in_force(self) -> InForce:
+        return self.actions.in_force
 
     def _by_key(self) -> bool:
         return self.budgets.budgets.by_key or self.limits.store.limits.by_key

@@ -1,4 +1,4 @@
-"""`tollkeeper alerts`: what happened, where it is told, and what became of the telling."""
+"""`tollkeeper alerts`: what happened, what rules did, where it is told, and what became of the telling."""
 
 import os
 import uuid
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from gateway.settings.alert_rules import AlertRuleSettings
 
-app = group("What happened, and who was told of it.")
+app = group("What happened, what was done, and who was told of it.")
 
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many, the newest first.")]
 
@@ -74,6 +74,65 @@ def redeliver(
     from gateway.cli.alerts_sheet import print_asked_again
 
     print_asked_again(run(_redeliver(config, id)), as_json)
+
+
+Action = Annotated[str, typer.Argument(metavar="ID", help="The action's id, as the alert and `alerts actions` say it.")]
+
+
+@app.command("actions")
+def list_actions(limit: Limit = 20, config: Config = None, as_json: AsJson = False) -> None:
+    """List what rules have done, the newest first, and what waits to be confirmed."""
+    from gateway.cli.alerts_sheet import print_actions
+
+    print_actions(run(_actions(config, limit)), as_json)
+
+
+@app.command("confirm")
+def confirm(id: Action, config: Config = None, as_json: AsJson = False) -> None:
+    """Have done what a rule has asked for.
+
+    It is in force in every process within two seconds.
+    """
+    _decided(config, id, "in_force", as_json)
+
+
+@app.command("decline")
+def decline(id: Action, config: Config = None, as_json: AsJson = False) -> None:
+    """Have not done what a rule has asked for."""
+    _decided(config, id, "declined", as_json)
+
+
+@app.command("undo")
+def undo(id: Action, config: Config = None, as_json: AsJson = False) -> None:
+    """End what a rule has done.
+
+    It is over in every process within two seconds. The rule acts again if it fires again.
+    """
+    _decided(config, id, "undone", as_json)
+
+
+def _decided(config: Path | None, id: str, stage: str, as_json: bool) -> None:
+    from gateway.cli.alerts_sheet import print_decided
+
+    print_decided(run(_decide(config, id, stage)), as_json)
+
+
+async def _actions(config: Path | None, limit: int) -> dict[str, Any]:
+    from gateway.control.alerts_shown import action_facts
+    from gateway.storage.actions import ActionRepository
+
+    async with opened(config, read_only=True) as db:
+        page = await ActionRepository(db).page(limit)
+    return {"items": [action_facts(action) for action in page.items], "next": page.next}
+
+
+async def _decide(config: Path | None, id: str, stage: str) -> dict[str, Any]:
+    from gateway.control.alerts_shown import action_facts
+    from gateway.core.actions import Stage
+    from gateway.storage.actions import ActionRepository
+
+    async with opened(config, read_only=False) as db:
+        return action_facts(await ActionRepository(db).decide(id, Stage(stage), actor()))
 
 
 async def _alerts(config: Path | None, limit: int) -> dict[str, Any]:

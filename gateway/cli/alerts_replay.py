@@ -103,7 +103,7 @@ async def replayed(
         kept_us = await minutes.kept_since()
         facts = minutes.between(begin_us, until_us, prices=_needs_prices(armed))
         done = await replay_async(armed.rule, facts, since_us, _courses(watched))
-    return _as_json(armed, done, (since_us, until_us), max(begin_us, kept_us), explain)
+    return _as_json(armed, watched, done, (since_us, until_us), max(begin_us, kept_us), explain)
 
 
 def _watched(armed: "Armed", budgets: "Mapping[str, Budget]") -> "Budget | None":
@@ -144,7 +144,12 @@ def _needs_prices(armed: "Armed") -> bool:
 
 
 def _as_json(
-    armed: "Armed", done: "Replayed", period: tuple[int, int], learned_us: int, explain: str | None
+    armed: "Armed",
+    budget: "Budget | None",
+    done: "Replayed",
+    period: tuple[int, int],
+    learned_us: int,
+    explain: str | None,
 ) -> dict[str, Any]:
     from gateway.storage.moments import moment
 
@@ -154,12 +159,26 @@ def _as_json(
         "until": moment(period[1]),
         "learned_from": moment(learned_us),
         "calls": done.calls,
-        "findings": [_finding(one) for one in done.findings],
+        "findings": [_finding(one, armed, budget) for one in done.findings],
         "explained": None if explain is None else done.watch.explain(explain),
     }
 
 
-def _finding(one: "Finding") -> dict[str, Any]:
+def _would(one: "Finding", armed: "Armed", budget: "Budget | None") -> str | None:
+    """What the rule would have done; null if it only tells."""
+    from gateway.core.actions import action_of, effect_of
+    from gateway.core.alerts.raising import alert_of
+
+    if armed.deed is None:
+        return None
+    scope = getattr(armed.rule, "scope", None) if budget is None else budget.scope
+    action = action_of(armed.deed, one, alert_of(one), scope)
+    if isinstance(action, str):
+        return action
+    return f"would ask to confirm that {effect_of(action)}" if armed.deed.asks else f"would act: {effect_of(action)}"
+
+
+def _finding(one: "Finding", armed: "Armed", budget: "Budget | None") -> dict[str, Any]:
     from gateway.core.alerts.event import outside
     from gateway.storage.moments import moment
 
@@ -171,14 +190,13 @@ def _finding(one: "Finding") -> dict[str, Any]:
         "severity": one.severity,
         "because": one.because,
         "facts": outside(one.facts),
+        "action": _would(one, armed, budget),
     }
 
 
 def print_replay(out: "Console", told: Mapping[str, Any]) -> None:
     """A line for each finding, then how much was looked at."""
-    rows = [
-        [one["at"].replace("T", " ")[:16], one["subject"], one["severity"], one["because"]] for one in told["findings"]
-    ]
+    rows = [[one["at"].replace("T", " ")[:16], one["subject"], one["severity"], _why(one)] for one in told["findings"]]
     if rows:
         print_table(out, _COLUMNS, rows)
     begin, end = (told[edge].replace("T", " ")[:16] for edge in ("since", "until"))
@@ -187,3 +205,8 @@ def print_replay(out: "Console", told: Mapping[str, Any]) -> None:
     print_facts(out, [("calls seen", count(told["calls"])), ("learned from", told["learned_from"][:10])])
     if told["explained"] is not None:
         out.print(told["explained"])
+
+
+def _why(finding: Mapping[str, Any]) -> str:
+    action = finding["action"]
+    return str(finding["because"]) if action is None else f"{finding['because']}; {action}"

@@ -1,4 +1,4 @@
-"""Alerts and deliveries on a terminal."""
+"""Alerts, actions and deliveries on a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +26,17 @@ _DELIVERIES = (
 )
 
 
+_ACTIONS = (
+    Column("made UTC", 90),
+    Column("state", 95),
+    Column("what"),
+    Column("rule", 60),
+    Column("decided UTC", 50),
+    Column("by", 45),
+    Column("id", 80),
+)
+
+
 def print_alerts(page: Mapping[str, Any], as_json: bool) -> None:
     """A list."""
     if as_json:
@@ -36,6 +47,37 @@ def print_alerts(page: Mapping[str, Any], as_json: bool) -> None:
         fields = ("state", "severity", "title", "rule", "id")
         rows = [[_time(one["raised_at"]), *(word(one[field]) for field in fields)] for one in page["items"]]
         print_table(console(), _ALERTS, rows)
+
+
+def print_actions(page: Mapping[str, Any], as_json: bool) -> None:
+    """A list."""
+    if as_json:
+        print_json(page)
+    elif not page["items"]:
+        print("No rule has done anything.")
+    else:
+        rows = [
+            [
+                _time(one["made_at"]),
+                one["state"],
+                one["effect"],
+                one["rule"],
+                _time(one["decided_at"]),
+                word(one["decided_by"]),
+                one["id"],
+            ]
+            for one in page["items"]
+        ]
+        print_table(console(), _ACTIONS, rows)
+
+
+def print_decided(action: Mapping[str, Any], as_json: bool) -> None:
+    """What a person has decided."""
+    if as_json:
+        print_json(action)
+        return
+    over = {"undone": "no longer in force", "declined": "not done", "in_force": "in force"}[action["state"]]
+    print(f"{over}, in every process within two seconds: {action['effect']} ({action['id']})")
 
 
 def print_deliveries(page: Mapping[str, Any], as_json: bool) -> None:

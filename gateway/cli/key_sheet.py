@@ -43,7 +43,8 @@ def print_keys(keys: Sequence[Key], terms: "Mapping[str, OwnTerms]", as_json: bo
     elif not keys:
         print("There is no key. `tollkeeper key create --name NAME` makes one.")
     else:
-        print_table(console(), _COLUMNS, [_row(key, when.now_us()) for key in keys])
+        rows = [_row(key, when.now_us(), terms[key.id].frozen) for key in keys]
+        print_table(console(), _COLUMNS, rows)
 
 
 def print_key(key: Key, terms: "OwnTerms | None", as_json: bool) -> None:
@@ -53,7 +54,7 @@ def print_key(key: Key, terms: "OwnTerms | None", as_json: bool) -> None:
         print_json(shown)
         return
     titles = [column.title for column in _COLUMNS]
-    facts = list(zip(titles, _row(key, when.now_us()), strict=True))
+    facts = list(zip(titles, _row(key, when.now_us(), shown["frozen"]), strict=True))
     for title, field in _TERMS.items():
         facts.append((title, UNKNOWN if shown[field] is None else str(shown[field])))
     if key.old_digest_until_us is not None:
@@ -77,7 +78,8 @@ def _state(key: Key, now_us: int) -> str:
     return "expired" if key.expires_us is not None and key.expires_us <= now_us else "in force"
 
 
-def _row(key: Key, now_us: int) -> list[str]:
+def _row(key: Key, now_us: int, frozen: str | None) -> list[str]:
+    state = _state(key, now_us)
     return [
         key.name,
         key.id,
@@ -87,6 +89,6 @@ def _row(key: Key, now_us: int) -> list[str]:
         ", ".join(f"{name}={value}" for name, value in key.labels.items()) or UNKNOWN,
         when.shown(None if key.source == "file" else key.created_us),
         when.shown(key.expires_us),
-        _state(key, now_us),
+        "frozen" if frozen is not None and state == "in force" else state,
         key.source,
     ]

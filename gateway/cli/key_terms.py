@@ -32,11 +32,15 @@ async def terms_of(db: "Database", settings: "Settings", keys: Sequence[Key]) ->
     """What binds each of these keys alone, by their ids; those of the settings file too."""
     from gateway.app.budgets import declared_budgets
     from gateway.app.limits import declared_limits
+    from gateway.core.actions import InForce
+    from gateway.storage.actions import ActionRepository
     from gateway.storage.key_terms import terms_by_key
     from gateway.storage.keys import KeyRepository
 
     declared = [key for key in keys if key.source == "file"]
-    of_file = terms_by_key([key.name for key in declared], declared_limits(settings), declared_budgets(settings))
+    frozen = InForce(await ActionRepository(db).all()).frozen
+    limits, budgets = declared_limits(settings), declared_budgets(settings)
+    of_file = terms_by_key([key.name for key in declared], limits, budgets, frozen)
     stored = await KeyRepository(db).terms([key for key in keys if key.source != "file"])
     return {**stored, **{key.id: of_file[key.name] for key in declared}}
 

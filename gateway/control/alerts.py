@@ -1,4 +1,4 @@
-"""`/admin/alerts`: what happened, who sees to it, where it is told, and what became of the telling.
+"""`/admin/alerts`: what happened, who sees to it, what rules did, where it is told, and what became of the telling.
 
 Channels come from the settings file and cannot be changed here.
 """
@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
-from gateway.control.alerts_shown import alert_facts, channel_facts, delivery_facts
+from gateway.control.alerts_shown import action_facts, alert_facts, channel_facts, delivery_facts
 from gateway.control.alerts_trial import try_channel
+from gateway.control.declared import put_in_force
 from gateway.control.dependencies import ACTOR, Given, Json, Services, refuse_strange
+from gateway.core.actions import Stage
 from gateway.core.alerts.event import Alert
 from gateway.core.errors import Fault, Kind
 from gateway.storage.deliveries import Delivery
@@ -76,6 +78,31 @@ async def list_rules(services: Given) -> Response:
     return Json({"items": list(services.alerts.rules), "next": None})
 
 
+@router.get("/actions", response_model=AlertList)
+async def list_actions(services: Given, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """What rules have done, the newest first, with what people have decided about it."""
+    page = await services.alerts.actions.page(limit, cursor)
+    return Json({"items": [action_facts(action) for action in page.items], "next": page.next})
+
+
+@router.post("/actions/{id}/confirm")
+async def confirm(id: str, services: Given) -> Response:
+    """Have it done: it waits to be confirmed. Safe to repeat."""
+    return await _decided(id, Stage.IN_FORCE, services)
+
+
+@router.post("/actions/{id}/decline")
+async def decline(id: str, services: Given) -> Response:
+    """Have it not done: it waits to be confirmed. Safe to repeat."""
+    return await _decided(id, Stage.DECLINED, services)
+
+
+@router.post("/actions/{id}/undo")
+async def undo(id: str, services: Given) -> Response:
+    """End what is in force. Safe to repeat."""
+    return await _decided(id, Stage.UNDONE, services)
+
+
 @router.get("/{id}")
 async def show_alert(id: str, services: Given) -> Response:
     """One alert."""
@@ -99,6 +126,12 @@ async def resolve(id: str, services: Given) -> Response:
 
 def _shown(services: Services, alert: Alert) -> dict[str, Any]:
     return alert_facts(alert, services.alerts.base)
+
+
+async def _decided(id: str, stage: Stage, services: Services) -> Response:
+    action = await services.alerts.actions.decide(id, stage, ACTOR)
+    await put_in_force(services.alerts.acting, services.budgets.store)
+    return Json(action_facts(action))
 
 
 async def _with_tries(services: Services, delivery: Delivery) -> dict[str, Any]:

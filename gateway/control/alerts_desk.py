@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.ports import Channel
+from gateway.storage.actions import ActionRepository, ActionStore
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.deliveries import Outbox
 
@@ -23,6 +24,9 @@ class AlertDesk:
 
     repository: AlertRepository
     outbox: Outbox
+    actions: ActionRepository
+    acting: ActionStore
+    """Those in force in this process's memory, refreshed after each decision so that it holds here at once."""
     channels: Mapping[str, DeclaredChannel] = field(default_factory=dict)
     rules: Sequence[Mapping[str, object]] = ()
     """What the settings file watches for, as it is shown."""

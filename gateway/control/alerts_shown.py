@@ -1,4 +1,4 @@
-"""Alerts, deliveries and channels as the admin API and the command line write them; times in RFC 3339."""
+"""Alerts, actions, deliveries and channels as the admin API and the command line write them; times in RFC 3339."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from typing import Any
 
 from gateway.control import times
 from gateway.control.alerts_desk import DeclaredChannel
+from gateway.core.actions import Action, effect_of
 from gateway.core.alerts.event import Alert, facts_of, link_to, title_of
+from gateway.core.money import usd_text
 from gateway.storage.deliveries import Delivery, Disabled, Try
 
 
@@ -27,6 +29,26 @@ def alert_facts(alert: Alert, base: str | None) -> dict[str, Any]:
         "acknowledged_at": times.rfc3339(alert.acknowledged_us),
         "resolved_at": times.rfc3339(alert.resolved_us),
         "link": link_to(base, alert.id),
+    }
+
+
+def action_facts(action: Action) -> dict[str, Any]:
+    """The fields of an action, in the order in which they are written."""
+    deed = action.deed
+    return {
+        "id": action.id,
+        "state": action.stage.value,
+        "action": deed.act.value,
+        "subject": action.subject,
+        "effect": effect_of(action),
+        "lower_to_usd": usd_text(deed.limit_nano),
+        "downgrade_to": deed.model,
+        "asks": deed.asks,
+        "rule": action.rule,
+        "alert": action.alert,
+        "made_at": times.rfc3339(action.made_us),
+        "decided_at": times.rfc3339(action.decided_us),
+        "decided_by": action.decided_by,
     }
 
 

@@ -141,6 +141,8 @@ class BudgetView(FiguresView):
     downgrade_to: str | None
     unpriced: str
     raised: RaiseView | None
+    lowered_to_usd: str | None
+    """By an alert rule, see `/admin/alerts/actions`."""
 
 
 class SubjectView(FiguresView):

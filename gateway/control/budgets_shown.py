@@ -27,6 +27,7 @@ def budget_facts(standing: BudgetStanding, now_us: int) -> dict[str, Any]:
         "downgrade_to": budget.downgrade_to,
         "unpriced": "allow" if budget.unpriced_allowed else "refuse",
         "raised": _raised(budget.raised, now_us),
+        "lowered_to_usd": usd_text(budget.lowered_nano),
     }
 
 

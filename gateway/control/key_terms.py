@@ -58,4 +58,5 @@ def own_facts(terms: OwnTerms) -> dict[str, Any]:
     return {
         "budget": None if budget is None else f"{usd_text(budget.limit_nano)}/{budget.window}",
         **{rate: None if limit is None else getattr(limit, rate) for rate in MOST},
+        "frozen": terms.frozen,
     }

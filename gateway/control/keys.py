@@ -118,6 +118,8 @@ class KeyView(BaseModel):
     rpm: int | None
     tpm: int | None
     in_flight: int | None
+    frozen: str | None
+    """Why it is refused, if an alert rule has frozen it."""
     created_at: str | None
     expires_at: str | None
     revoked_at: str | None
@@ -257,7 +259,8 @@ def _refuse_declared_name(services: Services, name: str) -> None:
 async def _views(services: Services, keys: Sequence[Key]) -> list[KeyView]:
     """With what binds each of them alone, read back from where it holds."""
     declared = [key.name for key in keys if key.source == "file"]
-    of_file = terms_by_key(declared, services.limits.declared, services.budgets.declared)
+    frozen = services.alerts.acting.in_force.frozen
+    of_file = terms_by_key(declared, services.limits.declared, services.budgets.declared, frozen)
     stored = await services.keys.terms([key for key in keys if key.source != "file"])
     found = [of_file[key.name] if key.source == "file" else stored[key.id] for key in keys]
     return [KeyView(**key_facts(key, terms)) for key, terms in zip(keys, found, strict=True)]

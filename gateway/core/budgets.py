@@ -66,12 +66,15 @@ class Budget:
     """When it was made."""
     source: str = "admin"
     """`admin` (command line or API) or `file`."""
+    lowered_nano: Nano | None = None
+    """What an alert rule has lowered it to."""
 
     def limit_at(self, now_us: int) -> Nano:
-        """The limit, with what it is raised by for now."""
+        """The limit, with what it is raised by for now; no more than it is lowered to."""
+        limit = self.limit_nano
         if self.raised is not None and now_us < self.raised.until_us:
-            return self.limit_nano + self.raised.nano
-        return self.limit_nano
+            limit += self.raised.nano
+        return limit if self.lowered_nano is None else min(limit, self.lowered_nano)
 
 
 @value(frozen=True)

@@ -45,10 +45,10 @@ class AlertsJob:
     ) -> None:
         """`budgets`: those in force now; `behind`: seconds that the oldest record waits for the ledger."""
         self._rules = rules
-        self._watches: list[tuple[Watch, Sequence[str]]] = []
+        self._watches: list[tuple[Watch, Armed]] = []
         self._history_us = max((armed.rule.history_days for armed in rules), default=0) * DAY_US
         self._minutes = minutes
-        self._raiser = Raiser(alerts)
+        self._raiser = Raiser(alerts, budgets)
         self._budgets = budgets
         self._behind = behind
         self._clock = clock
@@ -87,7 +87,7 @@ class AlertsJob:
         """Up to when the past was shown to new watches."""
         known = self._budgets().all
         self._courses = Courses(known, {budget.zone: ZoneInfo(budget.zone) for budget in known})
-        self._watches = [(armed.rule.watch(), armed.channels) for armed in self._rules]
+        self._watches = [(armed.rule.watch(), armed) for armed in self._rules]
         if self._history_us:
             async for minute in self._minutes.between(until_us - self._history_us, until_us, prices=True):
                 self._show(minute, silent=True)

@@ -42,12 +42,12 @@ class Thresholds:
         clock: Clock,
     ) -> None:
         """`rules`: those of the kind `threshold`; `budgets`: those in force now."""
-        self._rules: dict[str, list[tuple[Watch, Sequence[str]]]] = {}
+        self._rules: dict[str, list[tuple[Watch, Armed]]] = {}
         for armed in rules:
             if isinstance(armed.rule, Threshold):
-                self._rules.setdefault(armed.rule.budget, []).append((armed.rule.watch(), armed.channels))
+                self._rules.setdefault(armed.rule.budget, []).append((armed.rule.watch(), armed))
         self._accounts = accounts
-        self._raiser = Raiser(alerts)
+        self._raiser = Raiser(alerts, budgets)
         self._budgets = budgets
         self._clock = clock
         self._touched: set[Account] = set()
@@ -115,8 +115,9 @@ class Thresholds:
         now = BudgetNow(budget.name, account.subject, span, budget.limit_at(now_us), spent, budget.alert_at, refused)
         self._raiser.show(Minute(now_us - MINUTE_US, budgets=(now,)), self._watches(budget))
 
-    def _watches(self, budget: Budget) -> list[tuple[Watch, Sequence[str]]]:
+    def _watches(self, budget: Budget) -> list[tuple[Watch, Armed]]:
         known = self._rules.get(budget.name)
         if known is None:
-            known = self._rules[budget.name] = [(Threshold(f"{IMPLIED}{budget.name}", budget.name).watch(), ())]
+            implied = Threshold(f"{IMPLIED}{budget.name}", budget.name)
+            known = self._rules[budget.name] = [(implied.watch(), Armed(implied))]
         return known

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.core.actions import InForce
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import KEYLESS, PREFIX, Secret
 from gateway.core.local import FORWARDED, host_of, is_loopback_address
@@ -27,11 +28,19 @@ class KeyPolicy:
 class Authenticate:
     """Step one."""
 
-    def __init__(self, keys: KeyRing, policy: KeyPolicy, counted: Callable[[], bool] = lambda: False) -> None:
-        """`counted`: whether budgets or limits count by key now."""
+    def __init__(
+        self,
+        keys: KeyRing,
+        policy: KeyPolicy,
+        counted: Callable[[], bool] = lambda: False,
+        actions: Callable[[], InForce] = InForce,
+    ) -> None:
+        """`counted`: whether budgets or limits count by key now; `actions`: what alert rules have done, as it is in
+        force now."""
         self._keys = keys
         self._policy = policy
         self._counted = counted
+        self._actions = actions
 
     def __call__(self, headers: Mapping[str, str], peer: str | None) -> Admitted:
         """Raises `Fault` (bad key)."""
@@ -39,6 +48,9 @@ class Authenticate:
         if presented is not None:
             caller = self._keys.find(presented)
             if caller is not None:
+                frozen = self._actions().frozen
+                if frozen and caller.key in frozen:
+                    raise Fault(Kind.BAD_KEY, frozen[caller.key])
                 return Admitted(caller)
             if presented.startswith(PREFIX):
                 raise Fault(Kind.BAD_KEY, "the API key is unknown, expired or revoked")

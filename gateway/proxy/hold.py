@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from gateway.core.accounts import MOST, Account, places_of
+from gateway.core.actions import InForce
 from gateway.core.budgets import NOTHING_BINDS, Binding, Bound, Budgets, Exhausted
 from gateway.core.calls import AttemptOpened, CallFacts
 from gateway.core.errors import Fault, Kind
@@ -52,10 +53,12 @@ class Hold:
         route: Callable[[str], Awaitable[Plan]],
         terms: Terms,
         refused: Callable[[Account], None] = lambda _account: None,
+        actions: Callable[[], InForce] = InForce,
     ) -> None:
-        """`budgets`: those in force now; `route`: where another model leads, for budgets that downgrade; `refused` is
-        told of an account that is spent."""
+        """`budgets`: those in force now; `route`: where another model leads, for whatever downgrades; `refused` is told
+        of an account that is spent; `actions`: what alert rules have done, as it is in force now."""
         self._refused = refused
+        self._actions = actions
         self._journal = journal
         self._prices = prices
         self._clock = clock
@@ -83,6 +86,9 @@ class Hold:
         """
         ticket.reach = reach = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
         ticket.max_cost_nano = call.max_cost_nano
+        actions = self._actions()
+        if actions.downgrades and (ordered := actions.model_for(ticket.facts, call.caller.may_use)) is not None:
+            plan = await self._downgraded(ticket, ordered)
         while True:
             wanted = self._at_once(reach, plan, ticket)
             if isinstance(wanted, Plan):
@@ -93,15 +99,19 @@ class Hold:
             cheaper = short.lack.bound.budget.downgrade_to
             if not _downgrades(short.lack) or cheaper is None or ticket.downgraded_from is not None:
                 raise short.fault
-            # Its budgets are those of the model that answers: one of the model that was asked for binds it no more.
-            ticket.downgraded_from = ticket.facts.model
-            ticket.facts = replace(ticket.facts, model=cheaper)
-            ticket.lowered, ticket.bound_at = None, None
-            plan = await self._route(cheaper)
+            plan = await self._downgraded(ticket, cheaper)
+
+    async def _downgraded(self, ticket: Ticket, cheaper: str) -> Plan:
+        """Where the call goes instead. Its budgets are those of the model that answers: one of the model that was
+        asked for binds it no more."""
+        ticket.downgraded_from = ticket.downgraded_from or ticket.facts.model
+        ticket.facts = replace(ticket.facts, model=cheaper)
+        ticket.lowered, ticket.bound_at = None, None
+        return await self._route(cheaper)
 
     def needed(self, call: Call) -> bool:
         """Whether `__call__` has anything to do: nobody waits for a step that has not."""
-        return bool(self._budgets().all) or call.max_cost_nano is not None
+        return bool(self._budgets().all) or call.max_cost_nano is not None or self._actions().downgrades
 
     def needs_money(self, ticket: Ticket, target: Target) -> bool:
         """Whether an attempt at this target has to set money aside first, with `money`."""

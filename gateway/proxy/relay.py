@@ -136,11 +136,8 @@ class Relay:
             _CACHE_FIELD,
             ("x-tollkeeper-overhead-ms", f"{overhead:.3f}"),
         ]
-        return (
-            fields + self._held(ticket)
-            if ticket.binding.bounds or ticket.rates or ticket.lowered is not None
-            else fields
-        )
+        plain = not ticket.binding.bounds and not ticket.rates and ticket.downgraded_from is None
+        return fields if plain and ticket.lowered is None else fields + self._held(ticket)
 
     def _held(self, ticket: Ticket | None) -> Headers:
         """What budgets did to the call, and what the tightest of them has left."""

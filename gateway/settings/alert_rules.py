@@ -8,13 +8,12 @@ The words are told here a second time, because the settings lie below what owns 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
 
 from gateway.settings import rules
-from gateway.settings.budgets import DIMENSIONS, Parts, percentages
+from gateway.settings.budgets import DIMENSIONS, Parts, limit_usd, percentages
 from gateway.settings.budgets import scope as scope_rule
 from gateway.settings.problems import Report, Wrong
-from gateway.settings.rules import quoted, scalar
+from gateway.settings.rules import scalar
 from gateway.settings.schema import Default, Rule, Section, entries_of, listing, read_section, setting
 from gateway.settings.source import Node
 
@@ -37,7 +36,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "burn_rate": ("budget",),
     "latency": ("above",),
 }
-_OF_EVERY_RULE = ("kind", "channels")
+_OF_EVERY_RULE = ("kind", "channels", "action", "lower_to", "downgrade_to", "ask")
+OF_ACTIONS: Mapping[str, str] = {"lower": "lower_to", "downgrade": "downgrade_to"}
+"""What an action needs."""
 
 
 def _number(low: str, high: str) -> Rule[float]:
@@ -49,22 +50,9 @@ def _number(low: str, high: str) -> Rule[float]:
     return scalar(f"number, {low} to {high}", parse)
 
 
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise Wrong(f"{quoted(text)} is neither true nor false")
-    return text.lower() == "true"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRuleSettings(Section):
     """What to watch for. A parameter that is left out has the default of its kind, see `docs/alert-rules.md`."""
-
-    LATER: ClassVar[Mapping[str, str]] = {
-        "action": "actions of rules are",
-        "ask": "actions of rules are",
-        "lower_to": "actions of rules are",
-        "downgrade_to": "actions of rules are",
-    }
 
     kind: str = setting(rules.choice(*TAKES), "What it watches for.", Default.REQUIRED)
     channels: tuple[str, ...] = setting(
@@ -80,9 +68,7 @@ class AlertRuleSettings(Section):
         "Percentages of the limit, going up.",
         shown="the budget's `alert_at`",
     )
-    sure: bool | None = setting(
-        scalar("`true` or `false`", _flag), "Tell only if the latest moment of the forecast lies in the window too."
-    )
+    sure: bool | None = setting(rules.flag, "Tell only if the latest moment of the forecast lies in the window too.")
     within: float | None = setting(rules.duration("1h", "400d"), "Tell only of what is forecast so soon.")
     after: float | None = setting(rules.duration("1h", "28d"), "How much course must be known.")
     min_usd: Decimal | None = setting(rules.money("1000000"), "Less than this tells nobody.")
@@ -105,6 +91,10 @@ class AlertRuleSettings(Section):
     measure: str | None = setting(rules.choice("ttft", "duration"), "What is measured.")
     percentile: int | None = setting(rules.integer(1, 100), "Which percentile.")
     share: float | None = setting(rules.share("1"), "The share of calls that fail.")
+    action: str | None = setting(rules.choice("freeze", "lower", "downgrade"), "What it does, beside telling.")
+    lower_to: Decimal | None = setting(limit_usd, "What `lower` lowers the budget's limit to, USD.")
+    downgrade_to: str | None = setting(rules.line_of_text, "The model that `downgrade` has asked instead.")
+    ask: bool = setting(rules.flag, "Do it only when a person confirms it.", "false")
     line: int | None = None
 
 

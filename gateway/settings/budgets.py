@@ -125,13 +125,14 @@ def _model(text: str) -> str:
     return text
 
 
+limit_usd = scalar("decimal in USD", _limit)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSettings(Section):
     """A limit in USD over a window for a scope."""
 
-    limit_usd: Decimal = setting(
-        scalar("decimal in USD", _limit), "What may be spent in each window.", Default.REQUIRED
-    )
+    limit_usd: Decimal = setting(limit_usd, "What may be spent in each window.", Default.REQUIRED)
     window: str = setting(rules.choice(*WINDOWS), "How long it holds before it begins anew.", "month")
     timezone: str = setting(
         scalar("time zone", _zone), "Whose calendar the windows follow; weeks begin on Monday.", "UTC"

@@ -3,8 +3,10 @@
 Works on settings that were read, some of which may have been wrong; what was told when it was read is not told again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
+from gateway.settings.alert_rules import OF_ACTIONS, TAKES, AlertRuleSettings
 from gateway.settings.budgets import BudgetSettings
 from gateway.settings.limits import LimitSettings
 from gateway.settings.model import PriceSettings, ProviderSettings, Settings
@@ -33,6 +35,7 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
         _check_channel(name, tree, report)
     for name, rule in settings.alerts.rules.items():
         _check_rule(name, rule.channels, settings, tree, report)
+        _check_action(name, rule, settings, names, tree, report)
 
 
 def _check_provider(name: str, provider: ProviderSettings, tree: Node, report: Report) -> None:
@@ -129,15 +132,17 @@ def _check_budget(
             report.add(exhausted.path, exhausted.origin, "`downgrade_to` is missing", hint)
     elif stated is not None:
         report.add(stated.path, stated.origin, "has no meaning without `on_exhausted: downgrade`", "write both or none")
-    if stated is None or budget.downgrade_to is None or budget.downgrade_to in settings.models:
-        return
-    if "/" in budget.downgrade_to:
-        _check_target(budget.downgrade_to, stated, providers, report)
-    else:
-        hint = (
-            did_you_mean(budget.downgrade_to, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
-        )
-        report.add(stated.path, stated.origin, f"there is no model `{budget.downgrade_to}` under `models:`", hint)
+    if stated is not None and budget.downgrade_to is not None:
+        _check_asked_for(budget.downgrade_to, stated, settings, providers, report)
+
+
+def _check_asked_for(model: str, stated: Node, settings: Settings, providers: set[str], report: Report) -> None:
+    """A model as a client asks for it."""
+    if "/" in model and model not in settings.models:
+        _check_target(model, stated, providers, report)
+    elif model not in settings.models:
+        hint = did_you_mean(model, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
+        report.add(stated.path, stated.origin, f"there is no model `{model}` under `models:`", hint)
 
 
 def _check_limit(name: str, limit: LimitSettings, tree: Node, report: Report) -> None:
@@ -152,3 +157,62 @@ def _check_rule(name: str, channels: tuple[str, ...], settings: Settings, tree: 
         if node is not None and channel not in settings.alerts.channels:
             hint = did_you_mean(channel, settings.alerts.channels) if settings.alerts.channels else "declare it there"
             report.add(node.path, node.origin, f"there is no channel `{channel}` under `alerts.channels`", hint)
+
+
+def _check_action(
+    name: str, rule: AlertRuleSettings, settings: Settings, providers: set[str], tree: Node, report: Report
+) -> None:
+    node = tree.below("alerts", "rules", name)
+    if node is None or not isinstance(node.content, Mapping):
+        return
+    for action, needed in OF_ACTIONS.items():
+        stated = node.below(needed)
+        if rule.action == action and stated is None:
+            report.add(node.path, node.origin, f"`{needed}` is missing", f"`action: {action}` needs it")
+        elif rule.action != action and stated is not None:
+            report.add(stated.path, stated.origin, f"has no meaning without `action: {action}`", "write both or none")
+    if rule.ask and rule.action is None and (asked := node.below("ask")):
+        report.add(asked.path, asked.origin, "there is nothing to confirm", "state an `action`, or leave this out")
+    stated = node.below("downgrade_to")
+    if rule.action == "downgrade" and rule.downgrade_to is not None and stated is not None:
+        _check_asked_for(rule.downgrade_to, stated, settings, providers, report)
+    why = _ACTION_NEEDS[rule.action](rule, settings) if rule.action in _ACTION_NEEDS else None
+    if why is not None and (acts := node.below("action")):
+        report.add(acts.path, acts.origin, *why)
+
+
+_Why: TypeAlias = tuple[str, str] | None
+
+
+def _nobody_to_freeze(rule: AlertRuleSettings, settings: Settings) -> _Why:
+    if rule.kind == "runaway" or "key" in _dimensions(rule, settings):
+        return None
+    return ("this rule does not tell keys apart, so it cannot freeze one", 'give it a `scope` with `key: "*"`')
+
+
+def _nothing_to_lower(rule: AlertRuleSettings, _settings: Settings) -> _Why:
+    if "budget" in TAKES.get(rule.kind, ()):
+        return None
+    return ("this rule watches no budget that it could lower", "threshold, forecast and burn_rate do")
+
+
+def _known_too_late(rule: AlertRuleSettings, settings: Settings) -> _Why:
+    late = rule.kind == "price_changed" or _dimensions(rule, settings) & {"target", "provider"}
+    if not late:
+        return None
+    return ("it watches who is asked, which is known only after the model is", "watch keys, teams, models or tags")
+
+
+def _dimensions(rule: AlertRuleSettings, settings: Settings) -> set[str]:
+    """What the rule, or its budget, tells calls apart by. Of a budget that the file does not declare: anything."""
+    if rule.budget is not None and rule.budget not in settings.budgets.named:
+        return {"key"}
+    scope = rule.scope if rule.budget is None else settings.budgets.named[rule.budget].scope
+    return {dimension for dimension, _ in scope or ()}
+
+
+_ACTION_NEEDS: Mapping[str | None, Callable[[AlertRuleSettings, Settings], _Why]] = {
+    "freeze": _nobody_to_freeze,
+    "lower": _nothing_to_lower,
+    "downgrade": _known_too_late,
+}

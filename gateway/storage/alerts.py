@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from gateway.core.actions import Action, with_action
 from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, link_to, message_id, plain
 from gateway.core.deliveries import Message
 from gateway.core.errors import Fault, Kind
+from gateway.storage.actions import make
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.deliveries import put
@@ -36,16 +38,24 @@ class AlertRepository:
         self._base = base
         self._now_us = now_us
 
-    async def raise_alert(self, alert: Alert, channels: Sequence[str]) -> bool:
-        """Store an alert, and what tells these channels of it; false if there is one of its rule, subject and window.
+    async def raise_alert(self, alert: Alert, channels: Sequence[str], action: Action | str | None = None) -> bool:
+        """Store an alert, what tells these channels of it, and what its rule does; false if there is one of its rule,
+        subject and window.
 
-        That one stays as it is, resolved or not. Raises `Fault` (unavailable); then it may be raised again.
+        That one stays as it is, resolved or not, and nothing is done again. `action`: or why there is none. Raises
+        `Fault` (unavailable); then it may be raised again.
         """
         async with self._db.read() as reading:
             if await _find(reading, alert.id) is not None:
                 return False
-        values = _columns(alert) | {"channels": json.dumps(channels)}
         async with self._db.write() as session:
+            if isinstance(action, Action):
+                if await _find(session, alert.id) is not None:
+                    return False  # raised meanwhile
+                action = await make(session, action)
+            if action is not None:
+                alert = with_action(alert, action)
+            values = _columns(alert) | {"channels": json.dumps(channels)}
             if not await session.run(insert(alerts).values(values).on_conflict_do_nothing()):
                 return False
             await self._tell(session, alert, channels)

@@ -15,9 +15,10 @@ from gateway.core.budgets import Budget
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.core.windows import Span, span_of
+from gateway.storage.actions import in_force, limits_of
 from gateway.storage.budget_seeds import shape_of, shapes_of
 from gateway.storage.clock import wall_clock_us
-from gateway.storage.engine import Database
+from gateway.storage.engine import Database, ReadSession
 from gateway.storage.tables import budget_accounts, budget_leases
 
 _accounts = budget_accounts.c
@@ -74,6 +75,7 @@ class BudgetStandings:
         now_us = self._now_us()
         spans = {budget.name: _span(budget, now_us) for budget in budgets}
         async with self._db.read() as session:
+            budgets = await _lowered(session, budgets)
             shapes = await shapes_of(session, list(spans))
             rows = await session.all(_summed(_wanted(budgets, spans, now_us)))
         found = {row.budget: row for row in rows}
@@ -87,14 +89,20 @@ class BudgetStandings:
         """Those that a budget counts apart, the dearest first. Raises `Fault` (unavailable)."""
         now_us = self._now_us()
         spans = {budget.name: _span(budget, now_us)}
-        statement = _each(_wanted([budget], spans, now_us))
         charged = _accounts.spent_nano + _accounts.reserve_nano
         async with self._db.read() as session:
+            statement = _each(_wanted(await _lowered(session, [budget]), spans, now_us))
             rows = await session.all(statement.order_by(charged.desc(), _accounts.subject).limit(limit))
         return [
             SubjectStanding(row.subject, _figures(row.spent, row.reserve, row.held, row.remaining, row.over))
             for row in rows
         ]
+
+
+async def _lowered(session: ReadSession, budgets: Sequence[Budget]) -> list[Budget]:
+    """With what alert rules have lowered them to."""
+    limits = limits_of(await in_force(session))
+    return [replace(budget, lowered_nano=limits.get(budget.name)) for budget in budgets]
 
 
 def _span(budget: Budget, now_us: int) -> Span:

@@ -13,6 +13,7 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from gateway.core.budgets import MAX_SUBJECTS, Budget, Budgets, Exhausted, Mode, Raise
 from gateway.core.errors import Fault, Kind
+from gateway.core.money import Nano
 from gateway.core.scopes import Scope
 from gateway.core.windows import Window, span_of
 from gateway.storage.audit import AuditEntry, record_change
@@ -113,10 +114,18 @@ class BudgetStore(Followed[Budget]):
     """
 
     def __init__(
-        self, repository: BudgetRepository, file_budgets: Sequence[Budget] = (), max_subjects: int = MAX_SUBJECTS
+        self,
+        repository: BudgetRepository,
+        file_budgets: Sequence[Budget] = (),
+        max_subjects: int = MAX_SUBJECTS,
+        lowered: Callable[[], Mapping[str, Nano]] = dict,
     ) -> None:
-        """`max_subjects`: how many values each budget counts apart."""
+        """`max_subjects`: how many values each budget counts apart; `lowered`: what alert rules have lowered limits to
+        now, by the names of budgets."""
         super().__init__(repository)
+        self._lowered = lowered
+        self._stored: Sequence[Budget] = ()
+        self._arranged_with: Mapping[str, Nano] = {}
         self._max_subjects = max_subjects
         self._repository = repository
         self._file_budgets = tuple(file_budgets)
@@ -127,10 +136,20 @@ class BudgetStore(Followed[Budget]):
         """As of all that is followed; the first time, those that do not count yet begin to."""
         if self._revision is None:
             await self._repository.begin(self._file_budgets)
-        return await super().refresh()
+        if await super().refresh():
+            return True
+        if self._lowered() == self._arranged_with:
+            return False
+        self._arrange(self._stored)
+        return True
 
     def _arrange(self, stored: Sequence[Budget]) -> None:
+        self._stored = stored
+        self._arranged_with = lowered = self._lowered()
         known = {budget.name: budget for budget in (*stored, *self._file_budgets)}
+        for name, limit in lowered.items():
+            if name in known:
+                known[name] = replace(known[name], lowered_nano=limit)
         zones = {budget.zone: ZoneInfo(budget.zone) for budget in known.values()}
         self.budgets = Budgets(known.values(), zones, self._max_subjects, self.budgets)
 

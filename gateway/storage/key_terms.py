@@ -12,6 +12,7 @@ from gateway.core.keys import Key, own
 from gateway.core.limits import Limit
 from gateway.core.scopes import of_key
 from gateway.core.value import value
+from gateway.storage.actions import in_force
 from gateway.storage.budgets import add_budget, budgets_named, find_budget, remove_budget
 from gateway.storage.engine import ReadSession, WriteSession
 from gateway.storage.limits import (
@@ -31,6 +32,8 @@ class OwnTerms:
 
     limit: Limit | None = None
     budget: Budget | None = None
+    frozen: str | None = None
+    """Why it is refused, if an alert rule has frozen it."""
 
 
 NO_TERMS = OwnTerms()
@@ -38,22 +41,25 @@ _AT_ONCE = 1000
 """Names in one question: a database takes some thousands."""
 
 
-def terms_by_key(names: Iterable[str], limits: Sequence[Limit], budgets: Sequence[Budget]) -> dict[str, OwnTerms]:
-    """Those of the keys of these names, found among all."""
+def terms_by_key(
+    names: Iterable[str], limits: Sequence[Limit], budgets: Sequence[Budget], frozen: Mapping[str, str]
+) -> dict[str, OwnTerms]:
+    """Those of the keys of these names, found among all; `frozen`: why keys are refused, by their names."""
     limit_of = {limit.name: limit for limit in limits}
     budget_of = {budget.name: budget for budget in budgets}
-    return {name: OwnTerms(limit_of.get(own(name)), budget_of.get(own(name))) for name in names}
+    return {name: OwnTerms(limit_of.get(own(name)), budget_of.get(own(name)), frozen.get(name)) for name in names}
 
 
 async def terms_of(session: ReadSession, keys: Sequence[Key]) -> dict[str, OwnTerms]:
     """By the keys' ids."""
     living = {key.id: key.name for key in keys if key.revoked_us is None}
     names = list(living.values())
+    frozen = (await in_force(session)).frozen if names else {}
     found: dict[str, OwnTerms] = {}
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
         named = [own(name) for name in some]
-        found |= terms_by_key(some, await limits_named(session, named), await budgets_named(session, named))
+        found |= terms_by_key(some, await limits_named(session, named), await budgets_named(session, named), frozen)
     return {key.id: found[living[key.id]] if key.id in living else NO_TERMS for key in keys}
 
 

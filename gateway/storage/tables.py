@@ -329,6 +329,25 @@ alerts = Table(
     number("resolved_us"),
 )
 
+alert_actions = Table(
+    "alert_actions",
+    metadata,
+    serial("number"),
+    Column("id", Text, nullable=False, unique=True),
+    words("alert", nullable=False),
+    words("rule", nullable=False),
+    words("act", nullable=False),
+    words("subject", nullable=False),
+    number("limit_nano"),
+    words("model"),
+    Column("asks", Boolean, nullable=False),
+    words("stage", nullable=False),
+    number("made_us", nullable=False),
+    number("decided_us"),
+    words("decided_by"),
+)
+Index(None, alert_actions.c.stage, alert_actions.c.act, alert_actions.c.subject)
+
 alert_deliveries = Table(
     "alert_deliveries",
     metadata,

@@ -9,6 +9,7 @@ import pytest
 from gateway.app.alert_rules import KINDS, WITHOUT_PARAMETERS, armed, default_rule, rule_of
 from gateway.core.alerts.anomaly import Anomaly
 from gateway.core.alerts.burn_rate import BurnRate
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.forecast import Forecast
 from gateway.core.alerts.metering import MeteringGap
 from gateway.core.alerts.runaway import Runaway
@@ -56,7 +57,18 @@ def test_most_kinds_work_by_their_defaults(kind: str) -> None:
 
 def test_a_rule_is_armed_with_its_channels() -> None:
     loops = armed("loops", given("runaway", channels=("ops",)))
-    assert (loops.rule.name, loops.channels) == ("loops", ("ops",))
+    assert (loops.rule.name, loops.channels, loops.deed) == ("loops", ("ops",), None)
+
+
+def test_what_a_rule_does_arrives_in_the_units_of_the_core() -> None:
+    frozen = armed("loops", given("runaway", action="freeze", ask=True))
+    lower = armed("spent", given("threshold", budget="all", action="lower", lower_to=Decimal("2.5")))
+    other = armed("dear", given("anomaly", action="downgrade", downgrade_to="small"))
+    assert [one.deed for one in (frozen, lower, other)] == [
+        Deed(Act.FREEZE, asks=True),
+        Deed(Act.LOWER, 2_500_000_000),
+        Deed(Act.DOWNGRADE, model="small"),
+    ]
 
 
 def test_a_scope_that_cannot_be_is_a_fault() -> None:

@@ -84,7 +84,7 @@ async def test_a_hard_budget_ends_at_its_limit_and_goes_on_with_a_higher_one(tmp
 async def test_a_change_by_somebody_else_is_in_force_soon(tmp_path: Path) -> None:
     gateway = built(tmp_path)
     async with running(gateway):
-        await gateway.budget_repository.add(Budget("b", 1, Window.DAY), "cli")
+        await gateway.budget_desk.repository.add(Budget("b", 1, Window.DAY), "cli")
 
         async def in_force() -> bool:
             return len(gateway.budgets.budgets) == 1

@@ -3,12 +3,15 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from gateway.core.actions import Action, Stage
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Alert
 from gateway.storage.alerts import AlertRepository
 from tests.cli.terminal import invoke
@@ -101,3 +104,42 @@ def test_deliveries_are_listed_and_sent_again(data: Path) -> None:
     (item,) = json.loads(alerts(data, "deliveries", "--json")[1])["items"]
     assert (item["state"], len(item["tries"])) == ("waiting", 1)
     assert alerts(data, "redeliver", "msg-0")[0] == 1
+
+
+def made(data: Path, action: Action) -> None:
+    async def make() -> None:
+        async with opened(url_of(data / "tollkeeper.db")) as db:
+            await AlertRepository(db).raise_alert(replace(ALERT, window=action.id), [], action)
+
+    asyncio.run(make())
+
+
+FREEZE = Action("action-1", ALERT.id, "loops", Deed(Act.FREEZE), "ci", ALERT.raised_us)
+
+
+def test_actions_are_listed_and_undone(data: Path) -> None:
+    assert alerts(data, "actions") == (0, "No rule has done anything.\n", "")
+    made(data, FREEZE)
+    code, told, _ = alerts(data, "actions")
+    assert code == 0
+    assert all(word in told for word in ("in_force", "the key ci is frozen", "loops", "action-1"))
+    over = "no longer in force, in every process within two seconds: the key ci is frozen (action-1)\n"
+    for _ in range(2):
+        assert alerts(data, "undo", "action-1") == (0, over, "")
+    code, _, error = alerts(data, "confirm", "action-1")
+    assert code == 1
+    assert "the action action-1 is undone, and cannot be in force" in error
+    code, _, error = alerts(data, "undo", "action-9")
+    assert code == 1
+    assert "there is no action action-9" in error
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "said"), [("confirm", "in_force", "in force"), ("decline", "declined", "not done")]
+)
+def test_what_asks_is_decided(data: Path, word: str, state: str, said: str) -> None:
+    made(data, replace(FREEZE, deed=Deed(Act.FREEZE, asks=True), stage=Stage.ASKED))
+    assert alerts(data, word, "action-1")[1].startswith(said)
+    (shown,) = json.loads(alerts(data, "actions", "--json")[1])["items"]
+    assert (shown["state"], shown["asks"]) == (state, True)
+    assert shown["decided_by"]

@@ -23,6 +23,10 @@ from tests.fakes.records import ATTEMPT, COMPLETED
 RULES = {
     "spent": AlertRuleSettings(kind="threshold", budget="all", at=(50,)),
     "loops": AlertRuleSettings(kind="runaway", min_usd=Decimal(0), repeats=20),
+    "frozen": AlertRuleSettings(kind="runaway", min_usd=Decimal(0), repeats=20, action="freeze"),
+    "asked": AlertRuleSettings(
+        kind="threshold", budget="all", at=(50,), action="lower", lower_to=Decimal("0.001"), ask=True
+    ),
     "gone": AlertRuleSettings(kind="forecast", budget="nowhere"),
 }
 ALL = Budget("all", 16_000_000, Window.LIFETIME)
@@ -119,7 +123,7 @@ def test_without_a_database_nothing_was(replay: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "said", "code"),
     [
-        (("lops",), "there is no alert rule lops; rules of the settings file: spent, loops, gone", 1),
+        (("lops",), "there is no alert rule lops; rules of the settings file: spent, loops, frozen, asked, gone", 1),
         (("threshold",), "there is no alert rule threshold", 1),
         (("gone",), "the rule watches the budget nowhere, which there is not; known: all", 1),
         (("loops", "--since", "yesterday"), "--since", 2),
@@ -132,3 +136,11 @@ def test_what_makes_no_sense_is_named(args: tuple[str, ...], said: str, code: in
 
     assert result.exit_code == code
     assert said in result.stderr
+
+
+def test_it_says_what_a_rule_would_have_done(tmp_path: Path, replay: Any) -> None:
+    fill(tmp_path, loop(30))
+    assert "would act: the key ci is frozen" in replay("frozen").stdout
+    assert [one["action"] for one in told(replay("loops", "--json"))["findings"]] == [None]
+    (finding,) = told(replay("asked", "--json"))["findings"]
+    assert finding["action"] == "would ask to confirm that the budget all is lowered to $0.0010"

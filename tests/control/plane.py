@@ -21,6 +21,7 @@ from gateway.core.scopes import of_key, scope_of
 from gateway.core.windows import Window
 from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import read_price_map
+from gateway.storage.actions import ActionRepository, ActionStore
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.budgets import BudgetRepository, BudgetStore
@@ -101,6 +102,8 @@ def plane_on(database: Database) -> Plane:
     book = PriceBook(KNOWN_PRICES, [stated])
     prices = PriceRepository(database, clock.now_us)
     budgets = BudgetRepository(database, clock.now_us)
+    actions = ActionRepository(database, clock.now_us)
+    acting = ActionStore(actions)
     limits = LimitRepository(database, clock.now_us)
     services = Services(
         version="1.2.3",
@@ -117,10 +120,12 @@ def plane_on(database: Database) -> Plane:
             places={stated.target_pattern: "tollkeeper.yaml, line 20"},
             doubt=lambda entry: doubt_of(entry, _provider_of(entry), KNOWN_PRICES, KINDS),
         ),
-        alerts=AlertDesk(AlertRepository(database, now_us=clock.now_us), Outbox(database, clock.now_us)),
+        alerts=AlertDesk(
+            AlertRepository(database, now_us=clock.now_us), Outbox(database, clock.now_us), actions, acting
+        ),
         budgets=BudgetDesk(
             repository=budgets,
-            store=BudgetStore(budgets, (FILE_BUDGET,)),
+            store=BudgetStore(budgets, (FILE_BUDGET,), lowered=acting.lowered),
             standings=BudgetStandings(database, clock.now_us),
             models=Models(("fast", "small"), tuple(PROVIDERS)),
             declared=(FILE_BUDGET,),

@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from gateway.control.alerts_desk import AlertDesk, DeclaredChannel
+from gateway.core.actions import Action, Stage
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Alert, Severity
 from gateway.core.deliveries import Outcome
+from gateway.core.keys import Key
 from gateway.storage.audit import AuditLog
 from tests.control.plane import Plane
 from tests.fakes.channel import FakeChannel
@@ -142,3 +145,45 @@ async def test_nothing_is_told_without_the_token(plane: Plane) -> None:
         for path in ("", "/channels", "/deliveries", "/alert-0", "/rules"):
             assert (await client.get(f"/admin/alerts{path}")).status_code == 401
         assert (await client.post("/admin/alerts/channels/ops/test")).status_code == 401
+
+
+FREEZE = Action("action-1", ALERT.id, "loops", Deed(Act.FREEZE, asks=True), "web", ALERT.raised_us, Stage.ASKED)
+
+
+async def test_an_action_is_confirmed_seen_and_undone(admin: httpx.AsyncClient, desk: AlertDesk, plane: Plane) -> None:
+    await plane.services.keys.add(Key("k9", "web", "tk-web", "d" * 64, 1), "me")
+    await desk.repository.raise_alert(ALERT, ["ops"], FREEZE)
+    (listed,) = (await admin.get("/admin/alerts/actions")).json()["items"]
+    assert listed == {
+        "id": "action-1", "state": "asked", "action": "freeze", "subject": "web", "effect": "the key web is frozen",
+        "lower_to_usd": None, "downgrade_to": None, "asks": True, "rule": "loops", "alert": ALERT.id,
+        "made_at": "2026-10-31T08:00:00Z", "decided_at": None, "decided_by": None,
+    }  # fmt: skip
+    assert (await admin.get("/admin/keys/web")).json()["frozen"] is None
+    for _ in range(2):
+        confirmed = (await admin.post("/admin/alerts/actions/action-1/confirm")).json()
+        assert (confirmed["state"], confirmed["decided_by"]) == ("in_force", "admin")
+    assert "frozen by the rule loops" in (await admin.get("/admin/keys/web")).json()["frozen"]
+    assert list(desk.acting.in_force.frozen) == ["web"], "here at once"
+    refused = await admin.post("/admin/alerts/actions/action-1/decline")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "the action action-1 is in force, and cannot be declined",
+    )
+    assert (await admin.post("/admin/alerts/actions/action-1/undo")).json()["state"] == "undone"
+    assert (await admin.get("/admin/keys/web")).json()["frozen"] is None
+    assert desk.acting.in_force.frozen == {}
+    assert (await admin.post("/admin/alerts/actions/action-9/undo")).status_code == 404
+
+
+async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
+    lower = replace(FREEZE, deed=Deed(Act.LOWER, limit_nano=1_000_000_000), subject="b", stage=Stage.IN_FORCE)
+    stated = {"name": "b", "limit_usd": "5"}
+    assert (await admin.post("/admin/budgets", json=stated)).json()["lowered_to_usd"] is None
+    await desk.repository.raise_alert(ALERT, [], lower)
+    shown = (await admin.get("/admin/budgets/b")).json()
+    assert (shown["limit_usd"], shown["lowered_to_usd"], shown["remaining_usd"]) == (
+        "5.000000000",
+        "1.000000000",
+        "1.000000000",
+    )

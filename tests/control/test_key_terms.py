@@ -12,7 +12,7 @@ from gateway.storage.key_terms import NO_TERMS
 
 def test_what_is_stated_is_shown() -> None:
     terms = own_terms("ci", 7, tpm=9, budget=stated_budget("0.5 / week"))
-    assert own_facts(terms) == {"budget": "0.500000000/week", "rpm": None, "tpm": 9, "in_flight": None}
+    assert own_facts(terms) == {"budget": "0.500000000/week", "rpm": None, "tpm": 9, "in_flight": None, "frozen": None}
     assert terms.budget is not None
     assert terms.limit is not None
     assert (terms.budget.name, terms.budget.zone, terms.budget.mode, terms.budget.alert_at, terms.budget.since_us) == (

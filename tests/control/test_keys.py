@@ -70,7 +70,7 @@ async def test_every_change_leaves_an_audit_entry_without_secrets(admin: httpx.A
     assert key["key"] not in repr(entries)
 
 
-TERMS = {"budget": "5.000000000/month", "rpm": 10, "tpm": 2000, "in_flight": 3}
+TERMS = {"budget": "5.000000000/month", "rpm": 10, "tpm": 2000, "in_flight": 3, "frozen": None}
 NO_TERMS = dict.fromkeys(TERMS)
 
 

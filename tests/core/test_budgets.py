@@ -63,6 +63,14 @@ def test_a_raise_holds_until_it_ends() -> None:
 
 
 DIMENSIONS = ["key", "team", "model", "session", "end_user", "target", "provider", "tag:env"]
+
+
+def test_what_a_rule_lowers_it_to_holds_over_a_raise_and_raises_nothing() -> None:
+    low = replace(budget("all"), raised=Raise(500, NOON), lowered_nano=7)
+    assert [low.limit_at(at) for at in (NOON - 1, NOON)] == [7, 7]
+    assert replace(low, lowered_nano=2_000_000_000).limit_at(NOON) == 1_000_000_000
+
+
 values = st.sampled_from(["a", "b", "*"])
 parts = st.dictionaries(st.sampled_from(DIMENSIONS), values, max_size=4)
 calls = st.builds(

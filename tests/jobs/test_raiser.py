@@ -2,11 +2,19 @@
 
 import pytest
 
+from gateway.core.actions import Action, effect_of
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Alert, Severity
 from gateway.core.alerts.facts import Minute
-from gateway.core.alerts.finding import Finding
+from gateway.core.alerts.finding import Armed, Finding
+from gateway.core.alerts.service import Errors
+from gateway.core.alerts.threshold import Threshold
+from gateway.core.budgets import Budget, Budgets
 from gateway.core.errors import Fault, Kind
+from gateway.core.scopes import Scope, scope_of
+from gateway.core.windows import Window
 from gateway.jobs.raiser import Raiser
+from gateway.storage.actions import ActionRepository
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.engine import Database
 from tests.fakes.clock import FakeClock
@@ -14,18 +22,25 @@ from tests.fakes.clock import FakeClock
 pytestmark = pytest.mark.anyio
 
 
+NO_BUDGETS = Budgets((), {})
+EACH_KEY = scope_of([("key", "*")])
+
+
 class Finds:
     """A watch that finds the same in every minute, and, like every watch, tells it once."""
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str = "s", **concerns: str) -> None:
         self.told = False
+        self.subject = subject
+        self.concerns = concerns
 
     def see(self, minute: Minute) -> list[Finding]:
         if self.told:
             return []
         self.told = True
         end = minute.end_us
-        return [Finding("r", "errors", "provider.errors", "s", "w", Severity.WARNING, end, "because", {}, {})]
+        found = ("r", "errors", "provider.errors", self.subject, "w", Severity.WARNING, end, "because")
+        return [Finding(*found, {}, self.concerns)]
 
     def explain(self, subject: str) -> str:
         return subject
@@ -36,16 +51,16 @@ class Away(AlertRepository):
 
     back = False
 
-    async def raise_alert(self, alert: Alert, channels: object) -> bool:
+    async def raise_alert(self, alert: Alert, channels: object, action: Action | str | None = None) -> bool:
         if not self.back:
             raise Fault(Kind.UNAVAILABLE, "away")
-        return await super().raise_alert(alert, [])
+        return await super().raise_alert(alert, [], action)
 
 
 async def test_a_finding_outlives_a_database_that_is_away(db: Database) -> None:
     alerts = Away(db, now_us=FakeClock().now_us)
-    raiser = Raiser(alerts)
-    raiser.show(Minute(0), [(Finds(), ())])
+    raiser = Raiser(alerts, lambda: NO_BUDGETS)
+    raiser.show(Minute(0), [(Finds(), Armed(Errors("r")))])
     for _ in range(2):
         with pytest.raises(Fault, match="away"):
             await raiser.raise_all()
@@ -53,3 +68,30 @@ async def test_a_finding_outlives_a_database_that_is_away(db: Database) -> None:
     await raiser.raise_all()
     await raiser.raise_all()
     assert [alert.rule for alert in (await alerts.page()).items] == ["r"]
+
+
+@pytest.mark.parametrize(
+    ("armed", "finds", "effects"),
+    [
+        (
+            Armed(Errors("r", scope=scope_of([("key", "*")])), (), Deed(Act.FREEZE)),
+            Finds("key=ci"),
+            ["the key ci is frozen"],
+        ),
+        (Armed(Threshold("r", "b"), (), Deed(Act.FREEZE)), Finds(budget="b"), ["the key cd is frozen"]),
+        (Armed(Errors("r", scope=Scope()), (), Deed(Act.FREEZE)), Finds("team=a"), []),
+        (Armed(Errors("r", scope=EACH_KEY)), Finds("key=ci"), []),
+    ],
+)
+async def test_a_rule_does_what_it_says_to_whom_it_watches(
+    db: Database, armed: Armed, finds: Finds, effects: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    budgets = Budgets([Budget("b", 1, Window.DAY, scope=scope_of([("key", "cd")]))], {})
+    alerts = AlertRepository(db, now_us=FakeClock().now_us)
+    raiser = Raiser(alerts, lambda: budgets)
+    raiser.show(Minute(0), [(Finds(finds.subject, **finds.concerns), armed)])
+    await raiser.raise_all()
+    (alert,) = (await alerts.page()).items
+    assert [effect_of(one) for one in await ActionRepository(db).all()] == effects
+    assert ("action" in alert.facts) is (armed.deed is not None)
+    assert ("the rule r acts" in caplog.text) is (armed.deed is not None)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.core.actions import Action, InForce
 from gateway.core.budgets import Budget, Budgets
 from gateway.core.calls import CallRecord
 from gateway.core.keys import Key, digest
@@ -121,6 +122,7 @@ class Rig:
     escrow: MemoryEscrow = field(default_factory=MemoryEscrow)
     limits: Sequence[Limit] = ()
     rates: MemoryEscrow = field(default_factory=MemoryEscrow)
+    actions: Sequence[Action] = ()
     crashes: list[BaseException] = field(default_factory=list)
     settle: Settle = field(init=False)
     pipeline: Pipeline = field(init=False)
@@ -143,8 +145,19 @@ class Rig:
         self.route = Route(providers, self.aliases, self.prices, self.directory, refuse_unpriced=self.refuse_unpriced)
         index = Budgets(self.budgets, {budget.zone: ZoneInfo(budget.zone) for budget in self.budgets})
         terms = Terms(self.retries.attempts)
-        hold = Hold(self.journal, self.prices, self.clock, self.escrow, lambda: index, self.route, terms)
-        self.authenticate = Authenticate(MemoryKeyRing(lambda: 0, [self.key]), KeyPolicy(None, bound_to_loopback=True))
+        acting = InForce(self.actions)
+        hold = Hold(
+            self.journal,
+            self.prices,
+            self.clock,
+            self.escrow,
+            lambda: index,
+            self.route,
+            terms,
+            actions=lambda: acting,
+        )
+        ring, policy = MemoryKeyRing(lambda: 0, [self.key]), KeyPolicy(None, bound_to_loopback=True)
+        self.authenticate = Authenticate(ring, policy, actions=lambda: acting)
         self.pipeline = Pipeline(
             authenticate=self.authenticate,
             admit=Admit(self.clock, self.max_body),

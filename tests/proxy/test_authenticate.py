@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.core.actions import Action, InForce
+from gateway.core.alerts.deed import Act, Deed
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key, digest
 from gateway.proxy.authenticate import Authenticate, KeyPolicy, is_loopback
@@ -121,3 +123,16 @@ def test_keys_are_needed_as_soon_as_something_is_counted_by_key() -> None:
     explicit = KeyPolicy(required=False, bound_to_loopback=True)
     admitted = Authenticate(MemoryKeyRing(lambda: 0, ()), explicit, lambda: True)(LOCAL, "127.0.0.1")
     assert admitted.caller.key is None
+
+
+def test_a_frozen_key_is_refused_until_it_is_lifted_and_no_other_is() -> None:
+    frozen = InForce([Action("a", "alert", "loops", Deed(Act.FREEZE), "ci", 0)])
+    other = Key("k2", "cd", "tk-xyz", digest("tk-xyz"), 0)
+    acting = [frozen]
+    authenticate = Authenticate(MemoryKeyRing(lambda: 0, [KEY, other]), OPTIONAL, actions=lambda: acting[-1])
+    with pytest.raises(Fault, match="frozen by the rule loops at 1970") as fault:
+        authenticate({**LOCAL, "authorization": "Bearer tk-abc"}, "127.0.0.1")
+    assert fault.value.kind is Kind.BAD_KEY
+    assert authenticate({**LOCAL, "authorization": "Bearer tk-xyz"}, "127.0.0.1").caller.key == "cd"
+    acting.append(InForce())
+    assert authenticate({**LOCAL, "authorization": "Bearer tk-abc"}, "127.0.0.1").caller.key == "ci"

@@ -74,8 +74,9 @@ def test_parameters_have_units_and_bounds() -> None:
         ({"kind": "anomaly", "scope": {"tag": "env"}}, "`env` is no tag"),
         ({"kind": "threshold", "budget": "a", "at": ["80", "50"]}, "must go up"),
         ({"kind": "errors", "share": "20"}, "must be from 0 to 1"),
-        ({"kind": "forecast", "budget": "a", "sure": "maybe"}, "`maybe` is neither true nor false"),
-        ({"kind": "runaway", "action": "freeze_key"}, "actions of rules are not in this version"),
+        ({"kind": "forecast", "budget": "a", "sure": "maybe"}, "`maybe` is neither `true` nor `false`"),
+        ({"kind": "runaway", "action": "freeze_key"}, "did you mean `freeze`?"),
+        ({"kind": "threshold", "budget": "a", "action": "lower", "lower_to": "0"}, "must be"),
     ],
 )
 def test_what_cannot_be_is_named(content: dict[str, object], said: str) -> None:
@@ -84,9 +85,8 @@ def test_what_cannot_be_is_named(content: dict[str, object], said: str) -> None:
 
 def test_every_parameter_is_a_setting_and_the_other_way_round() -> None:
     taken = {name for names in TAKES.values() for name in names}
-    assert taken == set(settings_of(AlertRuleSettings)) - {
-        "kind", "channels",
-    }  # fmt: skip
+    of_every_rule = {"kind", "channels", "action", "lower_to", "downgrade_to", "ask"}
+    assert taken == set(settings_of(AlertRuleSettings)) - of_every_rule
 
 
 def test_dimensions_are_those_of_scopes() -> None:

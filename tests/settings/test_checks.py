@@ -57,6 +57,15 @@ def test_what_fits_is_no_mistake(read: Read) -> None:
         ("alerts: {channels: {a: {apprise: 'slack://key'}}}", "a secret is written as a reference"),
         ("alerts: {channels: {a: {apprise: env:A, allow_private: on}}}", "`on` is neither `true` nor `false`"),
         ("alerts: {rules: {spent: {kind: errors, channels: [ops]}}}", "1 alerts.rules.spent.channels: there is no channel `ops`"),
+        ("alerts: {rules: {r: {kind: errors, action: freeze}}}", "1 alerts.rules.r.action: this rule does not tell keys apart, so it cannot freeze one"),
+        ("alerts: {rules: {r: {kind: threshold, budget: b, action: freeze}}}\nbudgets: {b: {limit_usd: 1, scope: {team: a}}}", "does not tell keys apart"),
+        ("alerts: {rules: {r: {kind: runaway, action: lower, lower_to: 1}}}", "alerts.rules.r.action: this rule watches no budget that it could lower"),
+        ("alerts: {rules: {r: {kind: threshold, budget: b, action: lower}}}", "1 alerts.rules.r: `lower_to` is missing; `action: lower` needs it"),
+        ("alerts: {rules: {r: {kind: threshold, budget: b, lower_to: 1}}}", "alerts.rules.r.lower_to: has no meaning without `action: lower`"),
+        ("alerts: {rules: {r: {kind: runaway, action: downgrade}}}", "alerts.rules.r: `downgrade_to` is missing"),
+        ("alerts: {rules: {r: {kind: runaway, action: downgrade, downgrade_to: smal}}}", "alerts.rules.r.downgrade_to: there is no model `smal` under `models:`"),
+        (PROVIDERS + "alerts: {rules: {r: {kind: errors, scope: {target: '*'}, action: downgrade, downgrade_to: openai/a}}}", "2 alerts.rules.r.action: it watches who is asked, which is known only after the model is"),
+        ("alerts: {rules: {r: {kind: runaway, ask: true}}}", "alerts.rules.r.ask: there is nothing to confirm"),
         (PROVIDERS + "budgets: {b: {limit_usd: 1, on_exhausted: downgrade}}", "2 budgets.b.on_exhausted: `downgrade_to` is missing"),
         (PROVIDERS + "budgets: {b: {limit_usd: 1, downgrade_to: openai/a}}", "2 budgets.b.downgrade_to: has no meaning without `on_exhausted: downgrade`"),
         (PROVIDERS + "budgets:\n b:\n  limit_usd: 1\n  mode: soft\n  on_exhausted: downgrade\n  downgrade_to: openai/a", "6 budgets.b.on_exhausted: a soft budget refuses nothing"),
@@ -77,3 +86,18 @@ def test_what_does_not_fit_is_told_once(text: str, message: str, mistakes: Mista
 def test_a_provider_with_a_mistake_is_known_all_the_same(mistakes: Mistakes) -> None:
     text = "providers: {openai: {api_key: hunter2}, 'a b': {}}\nmodels: {m: {targets: [openai/x]}}\n"
     assert [problem.path for problem in mistakes(text)] == ["providers.openai.api_key", "providers.a b"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "kind: runaway, action: freeze, ask: true",
+        "kind: errors, scope: {key: '*'}, action: freeze",
+        "kind: threshold, budget: of-the-database, action: freeze",
+        "kind: burn_rate, budget: b, action: lower, lower_to: '5.50'",
+        "kind: anomaly, scope: {team: '*'}, action: downgrade, downgrade_to: openai/gpt-4o-mini",
+    ],
+)
+def test_rules_may_act_on_whom_they_watch(rule: str, read: Read) -> None:
+    settings = read(f"{PROVIDERS}budgets: {{b: {{limit_usd: 9}}}}\nalerts: {{rules: {{r: {{{rule}}}}}}}")
+    assert settings.alerts.rules["r"].action is not None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from gateway.core.alerts.deed import Deed
 from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import Minute
 from gateway.core.alerts.sliding import Recent
@@ -76,6 +77,8 @@ class Armed:
     rule: Rule
     channels: tuple[str, ...] = ()
     """Who is told."""
+    deed: Deed | None = None
+    """What it does; null: it tells, and that is all."""
 
 
 class Told:

@@ -1,0 +1,173 @@
+"""Actions: what an alert rule does when it fires, to whom, and what of it is in force.
+
+One that is in force stays so until a person undoes it; one that asks does nothing until a person confirms it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+from gateway.core.alerts.deed import Act, Deed
+from gateway.core.alerts.event import Alert
+from gateway.core.alerts.finding import Finding, concerned, dollars
+from gateway.core.calls import CallFacts
+from gateway.core.moments import moment
+from gateway.core.money import Nano
+from gateway.core.scopes import ANY, EVERYTHING, OF_CALL, TAG, Scope, ScopeIndex, seen_of
+from gateway.core.value import value
+
+
+class Stage(StrEnum):
+    """Where an action stands; it only moves on, from `asked` to `in_force` or `declined`, from there to `undone`."""
+
+    ASKED = "asked"
+    IN_FORCE = "in_force"
+    UNDONE = "undone"
+    DECLINED = "declined"
+
+
+LEADS_TO: Mapping[Stage, Stage] = {
+    Stage.IN_FORCE: Stage.ASKED,
+    Stage.DECLINED: Stage.ASKED,
+    Stage.UNDONE: Stage.IN_FORCE,
+}
+"""Every stage that a person can bring an action to, and the one that it must be in."""
+
+
+@value(frozen=True)
+class Action:
+    """What a rule has done, or would do."""
+
+    id: str
+    alert: str
+    """The id of the alert that it came with."""
+    rule: str
+    deed: Deed
+    subject: str
+    """Whom it acts on: a key's name, a budget's name, or a scope as text, `key=ci,team=search`; empty: every call."""
+    made_us: int
+    stage: Stage = Stage.IN_FORCE
+    decided_us: int | None = None
+    decided_by: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Of a downgrade: whose calls it binds."""
+        return Scope(tuple(sorted(concerned(self.subject).items())))
+
+
+def action_of(deed: Deed, finding: Finding, alert: Alert, scope: Scope | None) -> Action | str:
+    """What a rule does about a finding; or why there is nobody to do it to. `scope`: that of the rule, or of the
+    budget that it watches."""
+    fixed = {} if scope is None else {dimension: has for dimension, has in scope.parts if has != ANY}
+    subject = _SUBJECTS[deed.act](finding, {**fixed, **concerned(finding.subject)})
+    if subject is None:
+        return _NOBODY[deed.act]
+    stage = Stage.ASKED if deed.asks else Stage.IN_FORCE
+    id = f"action-{alert.id.removeprefix('alert-')}"
+    return Action(id, alert.id, finding.rule, deed, subject, alert.raised_us, stage)
+
+
+def _key(finding: Finding, parts: Mapping[str, str]) -> str | None:
+    return finding.concerns.get("key") or parts.get("key")
+
+
+def _budget(finding: Finding, _parts: Mapping[str, str]) -> str | None:
+    return finding.concerns.get("budget")
+
+
+def _calls(finding: Finding, parts: Mapping[str, str]) -> str | None:
+    if not parts:
+        return "" if finding.subject == EVERYTHING else None
+    if not all(_of_call(name) for name in parts):
+        return None
+    return ",".join(f"{name}={_quoted(parts[name])}" for name in sorted(parts))
+
+
+_SUBJECTS: Mapping[Act, Callable[[Finding, Mapping[str, str]], str | None]] = {
+    Act.FREEZE: _key,
+    Act.LOWER: _budget,
+    Act.DOWNGRADE: _calls,
+}
+_NOBODY: Mapping[Act, str] = {
+    Act.FREEZE: "nothing was done: these calls have no key that could be frozen",
+    Act.LOWER: "nothing was done: there is no budget to lower",
+    Act.DOWNGRADE: "nothing was done: what these calls have in common is known only once their model is",
+}
+
+
+def _of_call(dimension: str) -> bool:
+    return dimension in OF_CALL or dimension.startswith(f"{TAG}:")
+
+
+def _quoted(has: str) -> str:
+    return has.replace("%", "%25").replace(",", "%2C")
+
+
+def effect_of(action: Action) -> str:
+    """What it does, in a few words: `the key ci is frozen`."""
+    deed = action.deed
+    if deed.act is Act.FREEZE:
+        return f"the key {action.subject} is frozen"
+    if deed.act is Act.LOWER:
+        return f"the budget {action.subject} is lowered to {dollars(deed.limit_nano or 0)}"
+    return f"calls of {action.subject or EVERYTHING} go to {deed.model}"
+
+
+def advice_of(action: Action) -> str:
+    """What was done or would be, and what a person can do about it."""
+    if action.stage is Stage.ASKED:
+        return f"asks to confirm that {effect_of(action)}: tollkeeper alerts confirm {action.id}"
+    return f"{effect_of(action)}; to undo it: tollkeeper alerts undo {action.id}"
+
+
+def with_action(alert: Alert, action: Action | str) -> Alert:
+    """An alert that says what came with it."""
+    told = {"action": action} if isinstance(action, str) else {"action": advice_of(action), "action_id": action.id}
+    return replace(alert, facts={**alert.facts, **told})
+
+
+class InForce:
+    """The actions in force, found by what they act on. All of it is empty nearly always."""
+
+    def __init__(self, actions: Iterable[Action] = ()) -> None:
+        self.frozen: dict[str, str] = {}
+        """Why a key is refused, by its name."""
+        self.lowered: dict[str, Action] = {}
+        """By a budget's name: of several the lowest."""
+        downgrades: list[tuple[Scope, Action]] = []
+        for action in sorted(actions, key=_made):
+            if action.stage is not Stage.IN_FORCE:
+                continue
+            if action.deed.act is Act.FREEZE:
+                self.frozen.setdefault(action.subject, _why_frozen(action))
+            elif action.deed.act is Act.LOWER:
+                known = self.lowered.get(action.subject)
+                if known is None or _limit(action) < _limit(known):
+                    self.lowered[action.subject] = action
+            else:
+                downgrades.append((action.scope, action))
+        self.downgrades = bool(downgrades)
+        self._downgrades = ScopeIndex(downgrades)
+
+    def model_for(self, facts: CallFacts, may_use: Callable[[str], bool]) -> str | None:
+        """The model that a call is sent to instead of the one that it asks for; null: none, or none that its key may
+        use. The action that was made first counts."""
+        found = [action for _, action in self._downgrades.of(seen_of(facts))]
+        for action in sorted(found, key=_made):
+            model = action.deed.model
+            if model is not None and model != facts.model and may_use(model):
+                return model
+        return None
+
+
+def _why_frozen(action: Action) -> str:
+    return f"the API key was frozen by the rule {action.rule} at {moment(action.made_us)}, until an operator lifts it"
+
+
+def _made(action: Action) -> tuple[int, str]:
+    return (action.made_us, action.id)
+
+
+def _limit(action: Action) -> Nano:
+    return action.deed.limit_nano or 0
