@@ -24,6 +24,7 @@ from gateway.app.configured import (
 from gateway.app.health import Condition
 from gateway.app.limits import limit_desk
 from gateway.app.prices import price_book, price_desk
+from gateway.app.reports import reports_job
 from gateway.app.team import SHOW_EVERY, Team
 from gateway.app.upstreams import upstreams_of
 from gateway.control.budget_terms import Models
@@ -41,6 +42,7 @@ from gateway.jobs.deliveries import DeliveryJob
 from gateway.jobs.leases import Leases
 from gateway.jobs.ledger import LedgerJob
 from gateway.jobs.rates import Rates
+from gateway.jobs.reports import ReportsJob
 from gateway.jobs.scheduler import Scheduler
 from gateway.jobs.thresholds import Thresholds
 from gateway.ports import Clock
@@ -208,6 +210,19 @@ class Gateway:
             leads=self.team is None or self.team.leads,
         )
 
+    def _reports(self) -> ReportsJob | None:
+        """One process of a machine is enough."""
+        if self.team is not None and not self.team.leads:
+            return None
+        return reports_job(
+            self.settings,
+            self.database,
+            self.alerts.repository,
+            lambda: self.budgets.budgets.all,
+            lambda: self.ledger_job.stats().oldest_age_seconds,
+            self.clock,
+        )
+
     def _jobs(self) -> Scheduler:
         jobs = Scheduler()
         jobs.add("ledger", self.ledger_job.run)
@@ -221,6 +236,8 @@ class Gateway:
         jobs.add("thresholds", self.thresholds.run)
         if self.watching is not None:
             jobs.add("alerts", self.watching.run)
+        if (reports := self._reports()) is not None:
+            jobs.add("reports", reports.run)
         if self.alerts.channels:
             channels = [one.channel for one in self.alerts.channels.values()]
             sender = DeliveryJob(self.alerts.outbox, channels, self.clock, random.random, self.journal.id)

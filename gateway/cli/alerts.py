@@ -76,6 +76,22 @@ def redeliver(
     print_asked_again(run(_redeliver(config, id)), as_json)
 
 
+@app.command("report")
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `alerts.reports`.")],
+    send: Annotated[bool, typer.Option("--send", help="Send it to its channels, even if it was sent.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the scheduled report of the last period that is over.
+
+    With --send it goes to its channels: the running gateway sends it within seconds.
+    """
+    from gateway.cli.alerts_report import print_report, report_now
+
+    print_report(run(report_now(config, name, send=send)), send, as_json)
+
+
 Action = Annotated[str, typer.Argument(metavar="ID", help="The action's id, as the alert and `alerts actions` say it.")]
 
 

@@ -29,6 +29,7 @@ from gateway.settings.model import (
 from gateway.settings.names import BUCKETS, KINDS
 from gateway.settings.problems import Problem, SettingsError
 from gateway.settings.public import public_address
+from gateway.settings.report_schedule import ReportSettings
 from gateway.settings.secret_refs import SecretRef
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "PricesSettings",
     "Problem",
     "ProviderSettings",
+    "ReportSettings",
     "RetrySettings",
     "SecretRef",
     "ServerSettings",

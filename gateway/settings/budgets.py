@@ -126,6 +126,7 @@ def _model(text: str) -> str:
 
 
 limit_usd = scalar("decimal in USD", _limit)
+time_zone = scalar("time zone", _zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +135,7 @@ class BudgetSettings(Section):
 
     limit_usd: Decimal = setting(limit_usd, "What may be spent in each window.", Default.REQUIRED)
     window: str = setting(rules.choice(*WINDOWS), "How long it holds before it begins anew.", "month")
-    timezone: str = setting(
-        scalar("time zone", _zone), "Whose calendar the windows follow; weeks begin on Monday.", "UTC"
-    )
+    timezone: str = setting(time_zone, "Whose calendar the windows follow; weeks begin on Monday.", "UTC")
     mode: str = setting(
         rules.choice("hard", "soft"), "A hard limit is never passed; a soft one is watched and refuses nothing.", "hard"
     )

@@ -33,8 +33,11 @@ def check(settings: Settings, tree: Node, report: Report) -> None:
         _check_budget(name, budget, settings, names, tree, report)
     for name in settings.alerts.channels:
         _check_channel(name, tree, report)
+    for name, summary in settings.alerts.reports.items():
+        _check_channels("reports", name, summary.channels, settings, tree, report)
+        _check_names(name, settings, tree, report)
     for name, rule in settings.alerts.rules.items():
-        _check_rule(name, rule.channels, settings, tree, report)
+        _check_channels("rules", name, rule.channels, settings, tree, report)
         _check_action(name, rule, settings, names, tree, report)
 
 
@@ -151,8 +154,17 @@ def _check_limit(name: str, limit: LimitSettings, tree: Node, report: Report) ->
         report.add(node.path, node.origin, "limits nothing", "state rpm, tpm or in_flight")
 
 
-def _check_rule(name: str, channels: tuple[str, ...], settings: Settings, tree: Node, report: Report) -> None:
-    node = tree.below("alerts", "rules", name, "channels")
+def _check_names(name: str, settings: Settings, tree: Node, report: Report) -> None:
+    """Alerts are told apart by what made them."""
+    node = tree.below("alerts", "reports", name)
+    if node is not None and name in settings.alerts.rules:
+        report.add(node.path, node.origin, "a rule has the same name", "take another name")
+
+
+def _check_channels(
+    what: str, name: str, channels: tuple[str, ...], settings: Settings, tree: Node, report: Report
+) -> None:
+    node = tree.below("alerts", what, name, "channels")
     for channel in channels if node is not None else ():
         if node is not None and channel not in settings.alerts.channels:
             hint = did_you_mean(channel, settings.alerts.channels) if settings.alerts.channels else "declare it there"

@@ -17,6 +17,7 @@ from gateway.settings import addresses, names, rules
 from gateway.settings.alert_rules import AlertRuleSettings, alert_rule
 from gateway.settings.budgets import BudgetSettings, HoldSettings, own_budget
 from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
+from gateway.settings.report_schedule import ReportSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
 from gateway.settings.secret_refs import SecretRef
 
@@ -273,6 +274,9 @@ class AlertSettings(Section):
         replace(mapping(alert_rule, "NAME", names.name("a rule's name")), section=AlertRuleSettings),
         "What to watch for.",
         "{}",
+    )
+    reports: Mapping[str, ReportSettings] = setting(
+        named(ReportSettings, "NAME", names.name("a report's name")), "What is summed up, and when.", "{}"
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.actions import Action, with_action
-from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, link_to, message_id, plain
+from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, link_to, message_id, plain, resolved
 from gateway.core.deliveries import Message
 from gateway.core.errors import Fault, Kind
 from gateway.storage.actions import make
@@ -38,12 +38,15 @@ class AlertRepository:
         self._base = base
         self._now_us = now_us
 
-    async def raise_alert(self, alert: Alert, channels: Sequence[str], action: Action | str | None = None) -> bool:
+    async def raise_alert(
+        self, alert: Alert, channels: Sequence[str], action: Action | str | None = None, *, over: bool = False
+    ) -> bool:
         """Store an alert, what tells these channels of it, and what its rule does; false if there is one of its rule,
         subject and window.
 
-        That one stays as it is, resolved or not, and nothing is done again. `action`: or why there is none. Raises
-        `Fault` (unavailable); then it may be raised again.
+        That one stays as it is, resolved or not, and nothing is done again. `action`: or why there is none; `over`: it
+        waits for nobody, so it is resolved as soon as it is told. Raises `Fault` (unavailable); then it may be raised
+        again.
         """
         async with self._db.read() as reading:
             if await _find(reading, alert.id) is not None:
@@ -55,7 +58,7 @@ class AlertRepository:
                 action = await make(session, action)
             if action is not None:
                 alert = with_action(alert, action)
-            values = _columns(alert) | {"channels": json.dumps(channels)}
+            values = _columns(resolved(alert, alert.raised_us) if over else alert) | {"channels": json.dumps(channels)}
             if not await session.run(insert(alerts).values(values).on_conflict_do_nothing()):
                 return False
             await self._tell(session, alert, channels)

@@ -10,6 +10,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
+from tests.cli.terminal import invoke
 from tests.e2e.gateway import serving, until
 from tests.e2e.upstream import Upstream, answers, completion, whole
 
@@ -70,3 +71,18 @@ def test_each_is_told_once_and_signed(upstream: Upstream, tmp_path: Path) -> Non
     assert {event["data"]["subject"] for event in events} == {"pennies"}
     assert any("% of $0.02 spent" in event["data"]["title"] for event in events)
     assert (len(alerts), len(deliveries)) == (3, 3)
+
+
+def test_a_report_is_sent_signed_and_waits_for_nobody(upstream: Upstream, tmp_path: Path) -> None:
+    with receiving() as (port, events):
+        reports = "  reports: {monthly: {every: month, channels: [ops]}}\n"
+        with serving(tmp_path, SETTINGS.format(url=upstream.url, port=port) + reports, HOOK=SECRET) as gateway:
+            config = ("--config", str(gateway.config))
+            sent = invoke(tmp_path, "alerts", "report", "monthly", "--send", *config, HOOK=SECRET)
+            assert "sent by the running gateway to ops" in sent.stdout, sent.output
+            until(lambda: any("/" in event["data"]["window"] for event in events), "the report")
+            (alert, *_) = gateway.admin.get("/admin/alerts").json()["items"]
+            gateway.stop()
+    event = next(event for event in events if "/" in event["data"]["window"])
+    assert (event["type"], event["data"]["state"], alert["state"]) == ("report.ready", "raised", "resolved")
+    assert "no calls" in event["data"]["text"]

@@ -51,7 +51,9 @@ class Away(AlertRepository):
 
     back = False
 
-    async def raise_alert(self, alert: Alert, channels: object, action: Action | str | None = None) -> bool:
+    async def raise_alert(
+        self, alert: Alert, channels: object, action: Action | str | None = None, *, over: bool = False
+    ) -> bool:
         if not self.back:
             raise Fault(Kind.UNAVAILABLE, "away")
         return await super().raise_alert(alert, [], action)

@@ -19,6 +19,9 @@ from gateway.core.value import value
 TEST: Final = "test"
 """The type of an event that only tries a channel."""
 
+REPORT: Final = "report.ready"
+"""The type of an event whose sentence is all that a person needs: its facts are for programs."""
+
 TITLES: Final[Mapping[str, str]] = {
     "budget.threshold": "budget {subject} has passed a threshold",
     "budget.exhausted": "budget {subject} is spent",
@@ -33,7 +36,7 @@ TITLES: Final[Mapping[str, str]] = {
     "provider.up": "{subject} answers again",
     "provider.errors": "{subject} answers with errors",
     "latency.slow": "{subject} is slow",
-    "report.ready": "the report {subject} is ready",
+    REPORT: "the report {subject} is ready",
     TEST: "test of the channel {subject}",
 }
 """Every type of event, and what it says at a glance."""
@@ -50,6 +53,7 @@ _WITH_FACTS: Final[Mapping[str, tuple[str, ...]]] = {
     "budget.forecast": ("budget {budget} ({subject}) will not last to the end of its window",),
     "spend.burn_rate": ("budget {budget} ({subject}) is spent too fast",),
     "spend.anomaly": ("{subject} spent {spent_usd}, usual is {usual_usd}",),
+    REPORT: ("{report} {period}: {cost_usd} for {calls} calls",),
 }
 """What it says where these facts are there: the first that has all of them."""
 
@@ -154,7 +158,8 @@ def title_of(alert: Alert) -> str:
 def text_of(alert: Alert, link: str | None) -> str:
     """A few lines: what is known, since when, which rule says so, and where to look."""
     lines = [alert.because] if alert.because else []
-    lines += [f"{_label(name)}: {_shown(name, known)}" for name, known in facts_of(alert).items()]
+    if alert.kind != REPORT:
+        lines += [f"{_label(name)}: {_shown(name, known)}" for name, known in facts_of(alert).items()]
     lines.append(f"since: {moment(alert.raised_us)}")
     if alert.kind != TEST:
         lines.append(f"rule: {alert.rule}, {alert.severity.value}")
@@ -216,6 +221,11 @@ def _shown(name: str, known: object) -> str:
     if name.endswith("_usd") and isinstance(known, str):
         return _dollars(known)
     return known if isinstance(known, str) else json.dumps(known, ensure_ascii=False)
+
+
+def shown_usd(text: str | None) -> str:
+    """Decimal text in USD, for people."""
+    return "an unknown sum" if text is None else _dollars(text)
 
 
 def _dollars(text: str) -> str:
