@@ -77,7 +77,7 @@ async def test_its_figures_are_those_of_usage(db: Database, tmp_path: Path) -> N
     (alert,) = await made(db)
     span = due(DAILY, UTC, clock.now_us()).span
     report = await Reports(db).usage(["team"], span.start_us, span.end_us or 0)
-    totals = report.as_json()["totals"]
+    totals: Any = report.as_json()["totals"]
     assert {name: alert.facts[name] for name in ("calls", "cost_usd", "reserve_usd")} == {
         name: totals[name] for name in ("calls", "cost_usd", "reserve_usd")
     }
