@@ -148,6 +148,7 @@ class Budgets:
         self._live: dict[tuple[str, int], set[str]] = {} if before is None else before._live
         """The subjects that were met, by budget and window."""
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
+        self.named: Mapping[str, Budget] = {budget.name: budget for budget in self.all}
         self._zones = zones
         self._spans: dict[tuple[Window, str], Span] = {}
         self.by_key = any(budget.scope.by_key for budget in self.all)

@@ -1,7 +1,8 @@
 """Alert rules at work: what the ledger says of each minute that is over, shown to every rule; what they find is raised.
 
-The same code that replays the past: a start reads as much of it as its rules learn from, and raises nothing of that.
-An alert is raised once, however many processes look; one of them is enough.
+The same code that replays the past: a start reads as much of it as its rules learn from, and raises nothing of that. So
+does a rule whose budget is made, or counts in another way, later on. An alert is raised once, however many processes
+look; one of them is enough.
 """
 
 import asyncio
@@ -12,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.alerts.courses import Courses
 from gateway.core.alerts.facts import DAY_US, MINUTE_US, Minute
-from gateway.core.alerts.finding import Armed, Watch
-from gateway.core.budgets import Budgets
+from gateway.core.alerts.finding import Armed
+from gateway.core.budgets import Budget, Budgets
 from gateway.core.errors import Fault
 from gateway.jobs.raiser import Raiser
 from gateway.jobs.scheduler import wait
@@ -31,6 +32,38 @@ _PATIENCE_US = 15 * MINUTE_US
 """Of a ledger that stood still, so much is looked at late; what is older is only learnt from."""
 
 
+class _Seeing:
+    """A rule at work, and where the budget stands that it watches, if it watches one."""
+
+    def __init__(self, armed: Armed, budget: Budget | None) -> None:
+        self.armed = armed
+        self.watch = armed.rule.watch()
+        self.budget = budget
+        self._courses = None if budget is None else Courses([budget], {budget.zone: ZoneInfo(budget.zone)})
+
+    def shown(self, minute: Minute) -> Minute:
+        """A minute as this rule sees it."""
+        if self._courses is None:
+            return minute
+        return replace(minute, budgets=self._courses.add(minute.calls, minute.end_us))
+
+    def follows(self, budget: Budget | None) -> bool:
+        """Whether it goes on with its budget as that is now; else it must begin anew."""
+        if budget is None or self.budget is None or self._courses is None:
+            return budget is self.budget
+        if _counts(budget) != _counts(self.budget):
+            return False
+        if budget != self.budget:
+            self._courses.follow(budget)
+            self.budget = budget
+        return True
+
+
+def _counts(budget: Budget) -> tuple[object, ...]:
+    """What decides which calls it counts, and where."""
+    return budget.window, budget.zone, budget.scope
+
+
 class AlertsJob:
     """`run` is the job."""
 
@@ -45,8 +78,7 @@ class AlertsJob:
     ) -> None:
         """`budgets`: those in force now; `behind`: seconds that the oldest record waits for the ledger."""
         self._rules = rules
-        self._watches: list[tuple[Watch, Armed]] = []
-        self._history_us = max((armed.rule.history_days for armed in rules), default=0) * DAY_US
+        self._seeing: list[_Seeing] = []
         self._minutes = minutes
         self._raiser = Raiser(alerts, budgets)
         self._budgets = budgets
@@ -54,7 +86,6 @@ class AlertsJob:
         self._clock = clock
         self._seen_us: int | None = None
         """Up to when minutes were looked at."""
-        self._courses: Courses | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look until told to stop. A database that fails is a state."""
@@ -71,8 +102,9 @@ class AlertsJob:
         await self._raiser.raise_all()
         now_us = self._clock.now_us()
         until_us = (now_us - SETTLED_US) // MINUTE_US * MINUTE_US
+        await self._follow(until_us if self._seen_us is None else self._seen_us)
         if self._seen_us is None:
-            self._seen_us = await self._learn(until_us)
+            self._seen_us = until_us
         if until_us <= self._seen_us:
             return
         async for minute in self._minutes.between(self._seen_us, until_us, prices=True):
@@ -83,24 +115,31 @@ class AlertsJob:
             self._seen_us = until_us
         await self._raiser.raise_all()
 
-    async def _learn(self, until_us: int) -> int:
-        """Up to when the past was shown to new watches."""
-        known = self._budgets().all
-        self._courses = Courses(known, {budget.zone: ZoneInfo(budget.zone) for budget in known})
-        self._watches = [(armed.rule.watch(), armed) for armed in self._rules]
-        if self._history_us:
-            async for minute in self._minutes.between(until_us - self._history_us, until_us, prices=True):
-                self._show(minute, silent=True)
+    async def _follow(self, until_us: int) -> None:
+        """Have every rule at work; those that begin now have seen the past up to a moment. Raises `Fault`."""
+        known = self._budgets().named
+        going = {one.armed.rule.name: one for one in self._seeing}
+        seeing, anew = [], []
+        for armed in self._rules:
+            budget = known.get(getattr(armed.rule, "budget", ""))
+            one = going.get(armed.rule.name)
+            if one is None or not one.follows(budget):
+                one = _Seeing(armed, budget)
+                anew.append(one)
+            seeing.append(one)
+        history_us = max((one.armed.rule.history_days for one in anew), default=0) * DAY_US
+        if history_us:
+            async for minute in self._minutes.between(until_us - history_us, until_us, prices=True):
+                for one in anew:
+                    one.watch.see(replace(one.shown(minute), behind_s=None))
                 await asyncio.sleep(0)  # calls go on meanwhile
-        return until_us
+        self._seeing = seeing
 
     def _show(self, minute: Minute, *, silent: bool) -> None:
         """`silent`: rules learn from it, and what they find is let go."""
-        assert self._courses is not None
-        budgets = self._courses.add(minute.calls, minute.end_us)
-        shown = replace(minute, budgets=budgets, behind_s=None if silent else self._behind())
-        if silent:
-            for watch, _ in self._watches:
-                watch.see(shown)
-        else:
-            self._raiser.show(shown, self._watches)
+        minute = replace(minute, behind_s=None if silent else self._behind())
+        for one in self._seeing:
+            if silent:
+                one.watch.see(one.shown(minute))
+            else:
+                self._raiser.show(one.shown(minute), [(one.watch, one.armed)])

@@ -53,5 +53,5 @@ def scope_of_rule(armed: Armed, finding: Finding, budgets: Budgets) -> Scope | N
     scope = getattr(armed.rule, "scope", None)
     if isinstance(scope, Scope):
         return scope
-    name = finding.concerns.get("budget")
-    return next((budget.scope for budget in budgets.all if budget.name == name), None)
+    budget = budgets.named.get(finding.concerns.get("budget", ""))
+    return None if budget is None else budget.scope

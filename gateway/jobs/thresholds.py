@@ -107,7 +107,7 @@ class Thresholds:
         return [account for account in accounts if begins[account.budget] == account.window_start_us]
 
     def _see(self, account: Account, spent: int, budget: Budget | None, refused: int) -> None:
-        budget = budget or next((one for one in self._budgets().all if one.name == account.budget), None)
+        budget = budget or self._budgets().named.get(account.budget)
         if budget is None:
             return  # removed meanwhile
         now_us = self._clock.now_us()

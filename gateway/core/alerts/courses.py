@@ -26,6 +26,10 @@ class Courses:
         self._zones = zones
         self._spent: Recent[tuple[str, str], tuple[Span, Nano]] = Recent(_ACCOUNTS)
 
+    def follow(self, budget: Budget) -> None:
+        """A budget has other terms now, and counts as it did: its limit, a raise, percentages."""
+        self._budgets = tuple(budget if one.name == budget.name else one for one in self._budgets)
+
     def add(self, calls: Iterable[CallSeen], at_us: int) -> list[BudgetNow]:
         """Count the calls of a minute that ends at `at_us`; where the accounts stand that they count in."""
         touched: dict[tuple[str, str], BudgetNow] = {}
