@@ -85,6 +85,7 @@ def test_the_json_says_the_same(tmp_path: Path, replay: Any) -> None:
 
 
 def test_budgets_are_followed_from_the_calls(tmp_path: Path, replay: Any) -> None:
+    """Known fault 35: what a rule decides can be seen again, with its inputs."""
     fill(tmp_path, [call(number, minutes_ago=60 - number) for number in range(1, 9)])
     answer = told(replay("spent", "--json"))
 

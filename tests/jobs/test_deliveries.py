@@ -183,6 +183,7 @@ async def test_what_does_not_arrive_in_time_is_left_to_the_next_sender_at_once(s
 
 
 async def test_a_sender_that_was_killed_is_followed_by_another_once_its_claim_has_run_out(stage: Stage) -> None:
+    """Known fault 50: what waits to be told is not in anybody's memory."""
     killed, ops = FakeChannel("ops"), FakeChannel("ops")
     await stage.raise_alerts(1, "ops")
     (claim,) = await stage.outbox.claim("killed", {killed: 1}, stage.clock.now_us() + CLAIMED_FOR_US)

@@ -1,6 +1,8 @@
 """Percentages are told once in a window, whoever spent, whoever looks, and whoever was killed in between."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,10 +12,12 @@ from gateway.core.alerts.finding import Armed
 from gateway.core.alerts.threshold import Threshold
 from gateway.core.budgets import Budget, Budgets, Mode
 from gateway.core.escrow import Charged
+from gateway.core.scopes import scope_of
 from gateway.core.windows import Window
 from gateway.jobs.thresholds import IMPLIED, Thresholds
 from gateway.storage.accounts import Accounts
 from gateway.storage.alerts import AlertRepository
+from gateway.storage.deliveries import Outbox
 from gateway.storage.engine import Database
 from tests.fakes.clock import FakeClock
 
@@ -67,6 +71,26 @@ async def test_several_processes_raise_it_once(db: Database, clock: FakeClock) -
     await spend(db, one, account(clock), 500)
     await spend(db, other, account(clock), 1)
     assert len(await raised(db)) == 1
+
+
+async def test_a_thousand_crossings_are_a_thousand_alerts_whoever_looks_and_however_often(
+    db: Database, clock: FakeClock
+) -> None:
+    """Known faults 46, 47: two processes, each started anew three times over what was charged before."""
+    each = replace(BUDGET, alert_at=(50, 100), scope=scope_of([("key", "*")]))
+    rule = Armed(Threshold("spent", "dollar"), ("ops",))
+    subjects = [account(clock, f"key=k{number}") for number in range(500)]
+    for nano in (600, 500):
+        await Accounts(db, "one").charge({at: Charged(nano, held=False) for at in subjects})
+        for _ in range(3):
+            one, other = (thresholds(db, clock, rule, budgets=[each]) for _ in range(2))
+            for looking in (one, other):
+                looking.charged(subjects)
+            await asyncio.gather(one.look(), other.look())
+    alerts = (await AlertRepository(db).page(2000)).items
+    assert len(alerts) == len({(alert.subject, alert.window) for alert in alerts}) == 1000
+    deliveries = (await Outbox(db).page(2000)).items
+    assert len(deliveries) == len({one.alert for one in deliveries}) == 1000
 
 
 async def test_what_a_killed_process_did_not_come_to_is_told_by_the_next(db: Database, clock: FakeClock) -> None:

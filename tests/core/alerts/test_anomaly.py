@@ -55,6 +55,7 @@ def test_the_same_batch_at_noon_is_not() -> None:
 
 @pytest.mark.parametrize("usual", [0.05, 0.5, 3.0])
 def test_a_burst_is_found_within_minutes_of_its_tenth_dollar(usual: float) -> None:
+    """Known fault 51: against its own past, within minutes."""
     begin = 10 * DAY + 15 * HOUR
     findings = found(RULE, with_burst(11, usual, 1.0, begin, 90))
     (finding,) = [one for one in findings if one.window == "2026-11-12"]

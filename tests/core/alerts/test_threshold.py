@@ -32,6 +32,7 @@ def test_the_next_window_is_told_anew() -> None:
 
 
 def test_the_percentages_are_the_budget_s_unless_the_rule_has_some() -> None:
+    """Known fault 49: any number of thresholds of one's own."""
     findings = found(replace(RULE, at=()), [minute(1, budgets=[account(70, alert_at=(60, 90))])])
     assert [one.facts["percent"] for one in findings] == [60]
     assert found(replace(RULE, at=()), [minute(1, budgets=[account(99)])]) == []
