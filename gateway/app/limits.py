@@ -31,7 +31,7 @@ def limit_desk(settings: Settings, database: Database, now_us: Callable[[], int]
     repository, declared = LimitRepository(database, now_us), declared_limits(settings)
     return LimitDesk(
         repository=repository,
-        store=LimitStore(repository, declared),
+        store=LimitStore(repository, declared, settings.budgets.max_subjects),
         declared=declared,
         places=limit_places(settings),
     )

@@ -97,7 +97,10 @@ Action = Annotated[str, typer.Argument(metavar="ID", help="The action's id, as t
 
 @app.command("actions")
 def list_actions(limit: Limit = 20, config: Config = None, as_json: AsJson = False) -> None:
-    """List what rules have done, the newest first, and what waits to be confirmed."""
+    """List what rules have done, and what they ask for.
+
+    The newest first.
+    """
     from gateway.cli.alerts_sheet import print_actions
 
     print_actions(run(_actions(config, limit)), as_json)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.money import Nano
-from gateway.core.scopes import EVERYTHING, OTHERS, Scope, ScopeIndex, seen_of, values_of
+from gateway.core.scopes import EVERYTHING, Scope, ScopeIndex, Subjects, seen_of, values_of
 from gateway.core.value import value
 from gateway.core.windows import Span, Window, span_of
 
@@ -144,9 +144,7 @@ class Budgets:
     ) -> None:
         """`zones` holds every zone that a budget names; `max_subjects`: how many each counts apart; `before`: whose
         place these take."""
-        self._max_subjects = max_subjects
-        self._live: dict[tuple[str, int], set[str]] = {} if before is None else before._live
-        """The subjects that were met, by budget and window."""
+        self._subjects = Subjects(max_subjects, None if before is None else before._subjects)
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
         self.named: Mapping[str, Budget] = {budget.name: budget for budget in self.all}
         self._zones = zones
@@ -179,22 +177,8 @@ class Budgets:
         for subject, budget in self._index.of(seen_of(facts, target, provider)):
             span = self.span(budget, facts.started_us)
             if subject != EVERYTHING:
-                subject = self._known(budget.name, span.start_us, subject)
+                subject = self._subjects.known(budget.name, span.start_us, subject)
             yield Bound(budget, Account(budget.name, subject, span.start_us), span)
-
-    def _known(self, budget: str, start_us: int, subject: str) -> str:
-        """The subject, or that of all who came when there were as many as are counted apart: clients can name any
-        number of values."""
-        live = self._live.get((budget, start_us))
-        if live is None:
-            for old in [one for one in self._live if one[0] == budget and one[1] < start_us]:
-                del self._live[old]
-            live = self._live[budget, start_us] = set()
-        if subject not in live:
-            if len(live) >= self._max_subjects:
-                return OTHERS
-            live.add(subject)
-        return subject
 
     def span(self, budget: Budget, at_us: int) -> Span:
         """The window of a budget that a moment lies in."""

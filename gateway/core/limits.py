@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from gateway.core.accounts import Account
-from gateway.core.budgets import Bound, Budget
+from gateway.core.budgets import MAX_SUBJECTS, Bound, Budget
 from gateway.core.calls import CallFacts
-from gateway.core.scopes import Scope, ScopeIndex, seen_of
+from gateway.core.scopes import EVERYTHING, Scope, ScopeIndex, Subjects, seen_of
 from gateway.core.value import value
 from gateway.core.windows import LIFETIME, Span, Window
 
@@ -53,7 +53,11 @@ class Rate:
 class Limits:
     """All limits in force, found by what a call is counted by."""
 
-    def __init__(self, limits: Iterable[Limit]) -> None:
+    def __init__(
+        self, limits: Iterable[Limit], max_subjects: int = MAX_SUBJECTS, before: "Limits | None" = None
+    ) -> None:
+        """`max_subjects`: how many values each counts apart in a minute; `before`: whose place these take."""
+        self._subjects = Subjects(max_subjects, None if before is None else before._subjects)
         self.all: tuple[Limit, ...] = tuple(sorted(limits, key=_name))
         self.by_key = any(limit.scope.by_key for limit in self.all)
         """Whether any of them counts by key: a call without one would escape it."""
@@ -67,6 +71,8 @@ class Limits:
         minute = Span(start, start + MINUTE_US)
         rates = []
         for subject, (limit, counters) in self._index.of(seen_of(facts)):
+            if subject != EVERYTHING:
+                subject = self._subjects.known(limit.name, start, subject)
             for unit, counter in counters:
                 span = LIFETIME if unit is Unit.IN_FLIGHT else minute
                 account = Account(counter.name, subject, span.start_us)

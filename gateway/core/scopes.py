@@ -163,6 +163,29 @@ def _quoted(has: str) -> str:
     return has.replace("%", "%25").replace(",", "%2C") if "%" in has or "," in has else has
 
 
+class Subjects:
+    """The subjects that were met, by counter and window: clients can name any number of values, and no more than so
+    many are counted apart."""
+
+    def __init__(self, most: int, before: "Subjects | None" = None) -> None:
+        """`before`: whose place these take."""
+        self._most = most
+        self._live: dict[tuple[str, int], set[str]] = {} if before is None else before._live
+
+    def known(self, counter: str, start_us: int, subject: str) -> str:
+        """The subject, or that of all who came when there were as many as are counted apart."""
+        live = self._live.get((counter, start_us))
+        if live is None:
+            for old in [one for one in self._live if one[0] == counter and one[1] < start_us]:
+                del self._live[old]
+            live = self._live[counter, start_us] = set()
+        if subject not in live:
+            if len(live) >= self._most:
+                return OTHERS
+            live.add(subject)
+        return subject
+
+
 T = TypeVar("T")
 
 

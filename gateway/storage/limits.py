@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
+from gateway.core.budgets import MAX_SUBJECTS
 from gateway.core.errors import Fault, Kind
 from gateway.core.limits import Limit, Limits
 from gateway.core.scopes import Scope
@@ -85,13 +86,19 @@ class LimitStore(Followed[Limit]):
     Answers from memory. Until the first `refresh` it knows the file's limits only.
     """
 
-    def __init__(self, repository: LimitRepository, file_limits: Sequence[Limit] = ()) -> None:
+    def __init__(
+        self, repository: LimitRepository, file_limits: Sequence[Limit] = (), max_subjects: int = MAX_SUBJECTS
+    ) -> None:
+        """`max_subjects`: how many values each limit counts apart in a minute."""
         super().__init__(repository)
+        self._max_subjects = max_subjects
         self._file_limits = tuple(file_limits)
+        self.limits = Limits((), max_subjects)
         self._arrange(())
 
     def _arrange(self, stored: Sequence[Limit]) -> None:
-        self.limits = Limits({limit.name: limit for limit in (*stored, *self._file_limits)}.values())
+        known = {limit.name: limit for limit in (*stored, *self._file_limits)}
+        self.limits = Limits(known.values(), self._max_subjects, self.limits)
 
 
 def limits_something(limit: Limit) -> bool:

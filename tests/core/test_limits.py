@@ -1,5 +1,7 @@
 """Which counters bind a call, and for which minute."""
 
+from dataclasses import replace
+
 from gateway.core.calls import CallFacts
 from gateway.core.limits import MINUTE_US, Limit, Limits, Unit
 from gateway.core.scopes import ANY, scope_of
@@ -30,3 +32,19 @@ def test_who_is_in_no_scope_is_bound_by_nothing() -> None:
 def test_a_minute_ends() -> None:
     (rate,) = Limits([Limit("l", rpm=1)]).binding(CALL)
     assert (rate.unit, rate.bound.span.end_us) == (Unit.REQUESTS, 6 * MINUTE_US)
+
+
+def test_no_more_values_are_counted_apart_in_a_minute_than_there_may_be() -> None:
+    """Clients can name any number of sessions: the rest share one counter, and no counter is a way out."""
+    limit = Limit("each", scope_of([("session", "*")]), rpm=1, in_flight=1)
+    limits = Limits([limit], max_subjects=2)
+
+    def subjects(session: str, minute: int = 0, among: Limits = limits) -> set[str]:
+        call = replace(CALL, session=session, started_us=minute * MINUTE_US)
+        return {rate.bound.account.subject for rate in among.binding(call)}
+
+    met = [subjects(name) for name in "abcab"]
+    assert met == [{"session=a"}, {"session=b"}, {"others"}, {"session=a"}, {"session=b"}]
+    assert subjects("c", minute=1) == {"session=c"}
+    changed = Limits([limit], max_subjects=2, before=limits)
+    assert [subjects(name, 1, changed) for name in "cde"] == [{"session=c"}, {"session=d"}, {"others"}]
