@@ -144,7 +144,7 @@ class Budgets:
     ) -> None:
         """`zones` holds every zone that a budget names; `max_subjects`: how many each counts apart; `before`: whose
         place these take."""
-        self._subjects = Subjects(max_subjects, None if before is None else before._subjects)
+        self._subjects: Subjects = Subjects(max_subjects, None if before is None else before._subjects)
         self.all: tuple[Budget, ...] = tuple(sorted(budgets, key=lambda budget: budget.name))
         self.named: Mapping[str, Budget] = {budget.name: budget for budget in self.all}
         self._zones = zones

@@ -57,7 +57,7 @@ class Limits:
         self, limits: Iterable[Limit], max_subjects: int = MAX_SUBJECTS, before: "Limits | None" = None
     ) -> None:
         """`max_subjects`: how many values each counts apart in a minute; `before`: whose place these take."""
-        self._subjects = Subjects(max_subjects, None if before is None else before._subjects)
+        self._subjects: Subjects = Subjects(max_subjects, None if before is None else before._subjects)
         self.all: tuple[Limit, ...] = tuple(sorted(limits, key=_name))
         self.by_key = any(limit.scope.by_key for limit in self.all)
         """Whether any of them counts by key: a call without one would escape it."""

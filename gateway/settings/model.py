@@ -213,7 +213,7 @@ class BudgetsSettings(Section):
 
     max_subjects: int = setting(
         rules.integer(1, 10_000_000),
-        "How many values a budget counts apart in a window, for each process; those that come later share one account.",
+        "How many values a budget counts apart in a window, and a limit in a minute; the rest share one account.",
         "100000",
     )
     named: Mapping[str, BudgetSettings] = setting(
