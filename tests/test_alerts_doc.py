@@ -17,14 +17,22 @@ from gateway.settings import load
 TEXT = (Path(__file__).parents[1] / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 
+def examples(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
 def example(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    return str(found)
+    (found,) = examples(language)
+    return found
 
 
 def test_the_settings_are_free_of_mistakes(tmp_path: Path) -> None:
-    (tmp_path / "tollkeeper.yaml").write_text(example("yaml"), encoding="utf-8")
-    assert list(load(tmp_path / "tollkeeper.yaml", {}).alerts.channels) == ["ops", "local", "team", "mail"]
+    channels, reports = examples("yaml")
+    text = channels + reports.removeprefix("alerts:\n")
+    (tmp_path / "tollkeeper.yaml").write_text(text, encoding="utf-8")
+    alerts = load(tmp_path / "tollkeeper.yaml", {}).alerts
+    assert list(alerts.channels) == ["ops", "local", "team", "mail"]
+    assert list(alerts.reports) == ["daily", "monthly"]
 
 
 def test_the_event_is_json_and_every_type_is_named() -> None:

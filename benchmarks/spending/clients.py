@@ -20,6 +20,9 @@ _LARGEST = 400
 """Tokens that a call asks for."""
 _AGAIN = 0.05
 """Seconds after which a client tries again that was told to."""
+_SPENT = "insufficient_quota"
+"""That a budget is spent; others say so in words of their own."""
+_OURS = frozenset({_SPENT, "rate_limit_exceeded"})
 _LONGEST = 10.0
 """Seconds that a client waits for an answer: whoever should have given it may have been killed."""
 
@@ -61,7 +64,7 @@ class Crowd:
         limit = _LARGEST
         while True:
             said = await self._connection(number, dice, limit, spent)
-            if said != "insufficient_quota":
+            if said != _SPENT:
                 await asyncio.sleep(_AGAIN * dice.random())
             elif limit == _SMALLEST:
                 return
@@ -127,5 +130,8 @@ async def _answer(reader: asyncio.StreamReader, leaves: bool) -> str:
     body = await reader.readexactly(int(length[1]))
     if status[1] == b"200":
         return "whole"
-    code = json.loads(body).get("error", {}).get("code")
-    return str(code or status[1].decode())
+    error = json.loads(body).get("error", {})
+    code = str(error.get("code") or status[1].decode())
+    if code not in _OURS and "budget" in str(error.get("message")).lower():
+        return _SPENT
+    return code

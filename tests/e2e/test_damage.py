@@ -52,7 +52,8 @@ def test_flipped_bits_and_a_torn_end_cost_what_they_hit(database_url: str, upstr
         (f"call-{number}", "interrupted", "estimated") for number in (3, 7)
     ]
     (kept,) = (tmp_path / "journal").glob("*.damaged/*")
-    assert kept.read_bytes() == damaged
+    # But for what was preallocated behind it.
+    assert kept.read_bytes().rstrip(b"\0") == damaged.rstrip(b"\0")
 
 
 def damage(segment: Path) -> bytes:
