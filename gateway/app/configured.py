@@ -93,7 +93,7 @@ def database_secrets(settings: Settings) -> list[Secret]:
 
 def aliases_of(settings: Settings, providers: Mapping[str, Provider]) -> dict[str, Alias]:
     return {
-        name: Alias(name, tuple(_target(text, providers) for text in model.targets))
+        name: Alias(name, tuple(_target(text, providers) for text in model.targets), model.default_max_output_tokens)
         for name, model in settings.models.items()
     }
 

@@ -22,13 +22,13 @@ def input_bound(body_bytes: int, messages: int, open_because: str | None, model:
     return model.context
 
 
-def output_bound(limit: int | None, choices: int, predicted: int, default: int | None, model: ModelFacts) -> int | str:
+def output_bound(limit: int | None, choices: int, predicted: int, model: ModelFacts) -> int | str:
     """The most tokens of all answers together; or why nobody can tell.
 
-    `limit` of each of the answers, as the request says; `predicted`: of an output given in advance, whose rejected part
-    is billed beside the answer; `default`: what the operator says for requests without a limit.
+    `limit` of each of the answers, as the request says, or the operator for requests that say none; `predicted`: of an
+    output given in advance, whose rejected part is billed beside the answer.
     """
-    each = limit if limit is not None else default if default is not None else model.output
+    each = limit if limit is not None else model.output
     if each is None:
         return "nothing limits its answer: neither the request nor what is known of the model"
     return each * choices + predicted

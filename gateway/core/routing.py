@@ -51,6 +51,8 @@ class Alias:
 
     name: str
     targets: tuple[Target, ...]
+    default_limit: int | None = None
+    """Tokens of an answer, sent where the client states no limit; null: the model's own counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,5 @@ class Plan:
     targets: tuple[Target, ...]
     resolved_by: str
     """`target`, `alias`, `price_book` or `listing`."""
+    default_limit: int | None = None
+    """Of the alias."""

@@ -84,12 +84,13 @@ class Hold:
 
         Raises `Fault`: budget spent, held by others, price unknown, over the call's own cap, unavailable.
         """
-        ticket.reach = reach = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
+        own = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
         ticket.max_cost_nano = call.max_cost_nano
         actions = self._actions()
         if actions.downgrades and (ordered := actions.model_for(ticket.facts, call.caller.may_use)) is not None:
             plan = await self._downgraded(ticket, ordered)
         while True:
+            ticket.reach = reach = self._limited(own, plan, ticket)
             wanted = self._at_once(reach, plan, ticket)
             if isinstance(wanted, Plan):
                 return wanted  # nearly always
@@ -101,6 +102,14 @@ class Hold:
                 raise short.fault
             plan = await self._downgraded(ticket, cheaper)
 
+    @staticmethod
+    def _limited(own: Reach, plan: Plan, ticket: Ticket) -> Reach:
+        """With the limit that its model states for calls that state none; then it is sent with it."""
+        if own.limit is not None or plan.default_limit is None:
+            return own
+        ticket.lowered = plan.default_limit
+        return replace(own, limit=plan.default_limit)
+
     async def _downgraded(self, ticket: Ticket, cheaper: str) -> Plan:
         """Where the call goes instead. Its budgets are those of the model that answers: one of the model that was
         asked for binds it no more."""
@@ -109,9 +118,11 @@ class Hold:
         ticket.lowered, ticket.bound_at = None, None
         return await self._route(cheaper)
 
-    def needed(self, call: Call) -> bool:
+    def needed(self, call: Call, plan: Plan) -> bool:
         """Whether `__call__` has anything to do: nobody waits for a step that has not."""
-        return bool(self._budgets().all) or call.max_cost_nano is not None or self._actions().downgrades
+        if self._budgets().all or call.max_cost_nano is not None or plan.default_limit is not None:
+            return True
+        return self._actions().downgrades
 
     def needs_money(self, ticket: Ticket, target: Target) -> bool:
         """Whether an attempt at this target has to set money aside first, with `money`."""
@@ -181,7 +192,7 @@ class Hold:
         if why is not None and (cap is not None or not binding.unpriced_allowed):
             if dearest is None:
                 raise _not_quoted(hard, why)
-            plan = Plan(tuple(targets), plan.resolved_by)
+            plan = replace(plan, targets=tuple(targets))
         if dearest is None:
             ticket.held = Held(binding.held_in, 0, None, binding)
             return plan

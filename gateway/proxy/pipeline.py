@@ -59,7 +59,7 @@ class Pipeline:
             if self.pace.needed():
                 await self.pace(call, ticket)
             plan = await self.route(call.asked.model)
-            if self.hold.needed(call):
+            if self.hold.needed(call, plan):
                 plan = await self.hold(call, plan, ticket)
             answered = await self.forward(call, plan, ticket)
             return await self.relay(answered, call, ticket)

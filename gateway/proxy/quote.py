@@ -59,7 +59,7 @@ class Quotes:
             return f"no price is known for {target.name}"
         asked = reach.limit if limit is None else limit
         tokens_in = input_bound(reach.body_bytes, reach.messages, _open_because(reach), facts)
-        tokens_out = output_bound(asked, reach.choices, reach.predicted_bytes, None, facts)
+        tokens_out = output_bound(asked, reach.choices, reach.predicted_bytes, facts)
         read = tokens_in if isinstance(tokens_in, int) else 0
         made = tokens_out if isinstance(tokens_out, int) else 0
         most = Most(read, made, reach.audio, None if reach.searches else 0, _tier(reach))

@@ -6,6 +6,7 @@ at its own address, or a model that some provider lists.
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gateway.core.errors import Fault, Kind
 from gateway.core.pricing import PriceBook
@@ -52,7 +53,8 @@ class Route:
         if slash and rest and name in self._providers:
             return Plan((Target(self._providers[name], rest),), "target")
         if model in self._aliases:
-            return Plan(self._aliases[model].targets, "alias")
+            alias = self._aliases[model]
+            return Plan(alias.targets, "alias", alias.default_limit)
         found = tuple(
             Target(provider, model)
             for provider in self._providers.values()
@@ -78,7 +80,7 @@ class Route:
                 hint="state one under `prices:`",
                 param="model",
             )
-        return Plan(tuple(priced), plan.resolved_by)
+        return replace(plan, targets=tuple(priced))
 
     async def _unknown(self, model: str) -> Fault:
         near = difflib.get_close_matches(model, await self.names(), n=3, cutoff=0.5)

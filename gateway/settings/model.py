@@ -139,8 +139,6 @@ class ProviderSettings(Section):
 class ModelSettings(Section):
     """A model name of ours."""
 
-    LATER: ClassVar[Mapping[str, str]] = {"default_max_output_tokens": "default_max_output_tokens is"}
-
     targets: tuple[str, ...] = setting(
         names.targets, "The targets that answer to it, `PROVIDER/MODEL` each, in the order of preference.",
         Default.REQUIRED,
@@ -152,6 +150,11 @@ class ModelSettings(Section):
         ),
         "The first target that answers before its first byte is taken.",
         "ordered",
+    )
+    default_max_output_tokens: int | None = setting(
+        rules.integer(1, 10_000_000),
+        "The limit of an answer that is sent for a call that states none.",
+        shown="the model's own",
     )
     line: int | None = None
 

@@ -26,23 +26,22 @@ def test_a_prompt_is_bounded_by_its_bytes_or_by_what_the_model_reads(
 
 
 @pytest.mark.parametrize(
-    ("limit", "choices", "predicted", "default", "model", "bound"),
+    ("limit", "choices", "predicted", "model", "bound"),
     [
-        (7, 1, 0, 50, SMALL, 7),
-        (0, 3, 0, 50, SMALL, 0),
-        (7, 3, 0, None, NO_FACTS, 21),
-        (None, 2, 0, 50, SMALL, 100),
-        (None, 2, 0, 0, SMALL, 0),
-        (None, 2, 9, None, SMALL, 209),
+        (7, 1, 0, SMALL, 7),
+        (0, 3, 0, SMALL, 0),
+        (7, 3, 0, NO_FACTS, 21),
+        (None, 2, 0, SMALL, 200),
+        (None, 2, 9, SMALL, 209),
     ],
 )
 def test_an_answer_is_bounded_by_the_first_who_says_so(
-    limit: int | None, choices: int, predicted: int, default: int | None, model: ModelFacts, bound: int
+    limit: int | None, choices: int, predicted: int, model: ModelFacts, bound: int
 ) -> None:
-    """The request, the operator, the model; for each answer that is asked for."""
-    assert output_bound(limit, choices, predicted, default, model) == bound
+    """The request, or the operator for it, then the model; for each answer that is asked for."""
+    assert output_bound(limit, choices, predicted, model) == bound
 
 
 def test_an_answer_that_nothing_limits_has_no_bound() -> None:
-    found = output_bound(None, 1, 0, None, ModelFacts(context=1000))
+    found = output_bound(None, 1, 0, ModelFacts(context=1000))
     assert found == "nothing limits its answer: neither the request nor what is known of the model"

@@ -3,18 +3,15 @@
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.core.accounts import MOST, Account
-from gateway.core.actions import Action, Stage
-from gateway.core.alerts.deed import Act, Deed
-from gateway.core.budgets import Budget, Exhausted, Mode
+from gateway.core.budgets import Budget, Mode
 from gateway.core.calls import End
 from gateway.core.errors import Fault, UpstreamFault
-from gateway.core.keys import KEYLESS, Key
+from gateway.core.keys import KEYLESS
 from gateway.core.pricing import FilePrice, Price, PriceBook, StoredPrice
 from gateway.core.routing import Provider, Quirks, Retries, Target
 from gateway.core.scopes import EVERYTHING, scope_of
@@ -40,8 +37,6 @@ from tests.proxy.rig import (
     whole,
 )
 from tests.proxy.test_quote import OneModel
-
-KEY = rig().key
 
 
 async def test_the_opening_frame_is_written_before_the_upstream_is_asked() -> None:
@@ -201,58 +196,6 @@ async def test_what_has_no_price_is_refused_unless_the_budget_allows_it(allowed:
     reply = await made.call(chat("b/unpriced", max_tokens=5))
     assert reply.status == status
     assert not allowed or made.escrow.held == {counted(): 0}
-
-
-async def test_an_exhausted_budget_leads_to_a_cheaper_model() -> None:
-    cheaper = budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to="b/free", scope=scope_of([("model", "a/m")]))
-    made = rig(whole(), budgets=[cheaper, budget(name="rest")])
-    reply = await made.call(chat(max_tokens=1000))
-    assert (reply.status, header(reply, "x-tollkeeper-downgraded-from")) == (200, "a/m")
-    assert header(reply, "x-tollkeeper-target") == "b/free"
-    assert (made.record.facts.model, made.record.downgraded_from) == ("b/free", "a/m")
-    assert made.record.accounts == (counted("rest"),)
-
-
-SMALLER = Action("a", "alert", "dear", Deed(Act.DOWNGRADE, model="b/free"), "key=ci", 1)
-
-
-async def test_a_rule_that_downgrades_leads_to_its_model() -> None:
-    """Without any budget, and budgets of the model that was asked for bind it no more."""
-    for budgets in ((), (budget(1, scope=scope_of([("model", "a/m")])), budget(name="rest"))):
-        made = rig(whole(), budgets=budgets, actions=[SMALLER])
-        reply = await made.call(chat(max_tokens=1000))
-        assert (reply.status, header(reply, "x-tollkeeper-downgraded-from")) == (200, "a/m")
-        assert header(reply, "x-tollkeeper-target") == "b/free"
-        assert (made.record.facts.model, made.record.downgraded_from) == ("b/free", "a/m")
-        assert made.record.accounts == ((counted("rest"),) if budgets else ())
-
-
-@pytest.mark.parametrize(
-    ("action", "key"),
-    [
-        (replace(SMALLER, subject="key=other"), KEY),
-        (replace(SMALLER, deed=Deed(Act.DOWNGRADE, model="a/m")), KEY),
-        (replace(SMALLER, stage=Stage.ASKED), KEY),
-        (SMALLER, replace(KEY, models=("a/*",))),
-    ],
-)
-async def test_a_call_that_no_rule_downgrades_stays_as_it_is(action: Action, key: Key) -> None:
-    made = rig(whole(), actions=[action], key=key)
-    reply = await made.call(chat())
-    assert (header(reply, "x-tollkeeper-target"), header(reply, "x-tollkeeper-downgraded-from")) == ("a/m", None)
-    assert made.record.downgraded_from is None
-
-
-async def test_a_model_that_a_rule_names_and_nobody_has_refuses_the_call() -> None:
-    made = rig(actions=[replace(SMALLER, deed=Deed(Act.DOWNGRADE, model="gone/x"))])
-    reply = await made.call(chat())
-    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (404, "model_not_found")
-    assert made.record.end is End.REFUSED
-
-
-async def test_it_is_refused_if_the_cheaper_one_does_not_fit_either() -> None:
-    made = rig(budgets=[budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to="a/n")])
-    assert (await made.call(chat(max_tokens=1000))).status == 429
 
 
 async def test_a_further_attempt_holds_anew_and_what_was_billed_stays() -> None:
