@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from gateway.app.budgets import declared_budgets
 from gateway.cli.prices_desk import file_prices, price_desk
 from gateway.cli.prices_sheet import repriced_json
 from gateway.control.repricing import SecondPricing, Timeline
@@ -18,6 +19,7 @@ from gateway.core.pricing import FilePrice, StoredPrice, resolved
 from gateway.core.pricing.maps import MapChanges, compare
 from gateway.providers.price_fetch import NEWEST, fetch_map
 from gateway.providers.price_map import PriceMap, load_price_map, read_price_map
+from gateway.storage.budgets import BudgetRepository
 from gateway.storage.prices import PriceRepository, label_of
 from gateway.storage.repricing import Period, Repricing, SecondLook
 
@@ -134,7 +136,8 @@ async def repriced(
     same = unknown = 0
     async with price_desk(config, read_only=actor is None) as (desk, db):
         recost = SecondPricing(Timeline(desk.known, file_prices(desk.settings), desk.stored), desk.providers)
-        period, repricing = Period(since_us, until_us, target), Repricing(db)
+        in_force = {one.name: one for one in (*await BudgetRepository(db).all(), *declared_budgets(desk.settings))}
+        period, repricing = Period(since_us, until_us, target), Repricing(db, budgets=list(in_force.values()))
         reason = f"priced again with {desk.book.version}"
         pages = repricing.look(period, recost) if actor is None else repricing.apply(period, recost, actor, reason)
         async for page in pages:

@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row, select
 
+from gateway.core.budgets import Budget
 from gateway.core.calls import Attempt
 from gateway.core.money import Nano
+from gateway.storage.account_corrections import correct_accounts
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.corrections import Correction, append_corrections, corrected
 from gateway.storage.engine import Database, ReadSession
@@ -50,11 +52,13 @@ class Period:
 
 
 class Repricing:
-    """`look` changes nothing; `apply` writes corrections for all that differs, with the hourly sums."""
+    """`look` changes nothing; `apply` writes corrections for all that differs, with the hourly sums and budgets."""
 
-    def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us) -> None:
+    def __init__(self, db: Database, now_us: Callable[[], int] = wall_clock_us, budgets: Sequence[Budget] = ()) -> None:
+        """`budgets`: those in force, whose accounts follow what is corrected."""
         self._db = db
         self._now_us = now_us
+        self._budgets = budgets
 
     async def look(self, period: Period, recost: Recost) -> AsyncIterator[list[SecondLook]]:
         """What a second look finds, page by page, the oldest calls first."""
@@ -72,6 +76,7 @@ class Repricing:
                 seen, after = await _page(session, period, after, recost)
                 made = [(row, self._correction(look, actor, reason)) for row, look in seen if look.differs]
                 await append_corrections(session, made)
+                await correct_accounts(session, self._budgets, made)
             yield [look for _, look in seen]
 
     def _correction(self, look: SecondLook, actor: str, reason: str) -> Correction:
