@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.alerts.event import event_of, text_of, title_of
+from gateway.core.alerts.event import event_of, resolved, text_of, title_of
 from gateway.core.summary import EVERY, BudgetLine, Facts, Schedule, due, report_of
 from gateway.core.windows import Window, span_of
 
@@ -133,7 +133,8 @@ def test_programs_get_the_figures() -> None:
     report = report_of(DAILY, PERIOD, Facts(TOTALS, NONE, {"team": ROWS}), 7)
     event: Any = event_of(report, None)
     assert (event["type"], event["data"]["window"], event["data"]["severity"]) == ("report.ready", "2026-11-26", "info")
-    assert title_of(report) == "daily 2026-11-26: $12.34 for 1204 calls"
+    for shown in (report, resolved(report, 8)):
+        assert title_of(shown) == "daily 2026-11-26: $12.34 for 1204 calls"
     told = event["data"]["facts"]
     assert told["rows"] == {"team": ROWS}
     assert (told["cost_usd"], told["cost_before_usd"], told["calls_before"]) == ("12.340000000", "0.000000000", 0)

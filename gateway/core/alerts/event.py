@@ -152,7 +152,8 @@ def title_of(alert: Alert) -> str:
     line = " ".join(template.format_map(shown).split())
     if not template.startswith("{"):  # a name stays as it is
         line = line[:1].upper() + line[1:]
-    return line if alert.state is State.RAISED else f"{alert.state.value.capitalize()}: {line}"
+    plainly = alert.state is State.RAISED or alert.kind == REPORT  # which waits for nobody
+    return line if plainly else f"{alert.state.value.capitalize()}: {line}"
 
 
 def text_of(alert: Alert, link: str | None) -> str:
