@@ -125,8 +125,8 @@ def _opening_frame(opened: AttemptOpened) -> bytes:
         opened.estimated_input,
         opened.input_usd_per_million,
         opened.hold_nano,
-        tuple(map(_account, opened.held_in)),
-        tuple(map(_account, opened.seen_by)),
+        _accounts(opened.held_in),
+        _accounts(opened.seen_by),
     )
     return _frame(OPENING, values)
 
@@ -143,7 +143,7 @@ def _closing_frame(record: CallRecord) -> bytes:
         _timings(record.timings),
         record.cache,
         record.ended_us,
-        tuple(map(_account, record.accounts)),
+        _accounts(record.accounts),
         record.limit_lowered_to,
         record.downgraded_from,
     )
@@ -209,8 +209,26 @@ def _attempt(attempt: Attempt) -> _Values:
     )
 
 
-def _account(account: Account) -> _Values:
-    return (account.budget, account.subject, account.window_start_us)
+_written: dict[int, tuple[tuple[Account, ...], orjson.Fragment]] = {}
+"""Accounts as they are written, by their identity: calls that are counted alike share them."""
+_WRITTEN = 1000
+
+
+def _accounts(accounts: tuple[Account, ...]) -> object:
+    if not accounts:
+        return ()
+    known = _written.get(id(accounts))
+    if known is None:
+        rows = [(account.budget, account.subject, account.window_start_us) for account in accounts]
+        try:
+            written = orjson.Fragment(orjson.dumps(rows))
+        except TypeError:
+            return rows
+        if len(_written) >= _WRITTEN:
+            _written.clear()
+        # Kept with them, so that no others come to have their identity.
+        known = _written[id(accounts)] = (accounts, written)
+    return known[1]
 
 
 def _charge(charge: Charge) -> _Values:
@@ -223,9 +241,14 @@ def _frame(kind: bytes, values: _Values) -> bytes:
     except TypeError:
         # A lone surrogate or an integer beyond 64 bits, both out of somebody else's JSON: the standard library keeps
         # them exactly. The blank in front, which JSON allows, tells the reader to use it too.
-        payload = b" " + json.dumps(values, default=dict, separators=(",", ":")).encode()
+        payload = b" " + json.dumps(values, default=_plain, separators=(",", ":")).encode()
     length = len(payload)
     return _HEADER.pack(MAGIC, VERSION, kind, length, crc32(payload, _seed(VERSION, kind, length))) + payload
+
+
+def _plain(value: Any) -> object:
+    """What only orjson writes by itself, as the standard library can."""
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, orjson.Fragment) else dict(value)
 
 
 def _seed(version: int, kind: bytes, length: int) -> int:

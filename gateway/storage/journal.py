@@ -62,7 +62,7 @@ class _OpenCall:
     def __init__(self, owed: int) -> None:
         self.owed = owed
         """Bytes set aside for its closing frame."""
-        self.accounts: set[Account] = set()
+        self.accounts: tuple[Account, ...] = ()
         """Of the budgets that its attempts count for."""
         self.openings: list[bytes] = []
         """Its opening frames, written again at the head of every segment that it lives to see."""
@@ -211,7 +211,8 @@ class JournalWriter:
         frame = encode_opening(opened)
         size = len(frame)
         if opened.held_in or opened.seen_by:
-            call.accounts.update(opened.held_in, opened.seen_by)
+            new = opened.held_in + opened.seen_by
+            call.accounts = tuple(dict.fromkeys(call.accounts + new)) if call.accounts else new
         more = max(0, closing_room(len(call.openings) + 1, len(call.accounts)) - call.owed)
         self._chain.promise(more + size, carried=size)
         try:
