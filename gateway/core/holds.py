@@ -12,14 +12,17 @@ PER_MESSAGE = 16
 """Tokens that a chat format adds, at most."""
 
 
-def input_bound(body_bytes: int, messages: int, open_because: str | None, model: ModelFacts) -> int | str:
-    """The most tokens of a prompt; or why nobody can tell. `open_because`: why its body does not bound it."""
+def input_bound(
+    body_bytes: int, messages: int, open_because: str | None, model: ModelFacts, pictures: int = 0
+) -> int | str:
+    """The most tokens of a prompt; or why nobody can tell. `open_because`: why its body does not bound it; `pictures`:
+    tokens that those in it are billed as, which may be more than the model's context holds."""
     if open_because is None:
         bound = body_bytes + PER_REQUEST + PER_MESSAGE * messages
-        return bound if model.context is None else min(bound, model.context)
+        return pictures + (bound if model.context is None else min(bound, model.context))
     if model.context is None:
         return f"{open_because}, and how much the model reads is not known"
-    return model.context
+    return model.context + pictures
 
 
 def output_bound(limit: int | None, choices: int, predicted: int, model: ModelFacts) -> int | str:

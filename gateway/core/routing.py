@@ -30,6 +30,8 @@ class Provider:
     quirks: Quirks = Quirks()
     region: str | None = None
     """Of a regional address of the kind, which bills an uplift."""
+    picture_tokens: int | None = None
+    """The most tokens that a picture in a prompt is billed as; null: nobody says."""
 
 
 @dataclass(frozen=True, slots=True)

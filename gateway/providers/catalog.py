@@ -47,6 +47,8 @@ class KindFacts:
     base_url_variable: str | None = None
     regional_hosts: tuple[tuple[str, str], ...] = ()
     """Home hosts that bill what a region costs, with the region."""
+    picture_tokens: int | None = None
+    """The most tokens that a picture in a prompt is billed as, of all its models; null: it does not say."""
 
 
 def _hosted(
@@ -60,6 +62,11 @@ def _own(name: str, base_url: str | None = None) -> KindFacts:
     return KindFacts(name, base_url, Auth.NONE)
 
 
+_OPENAI_PICTURE = 2833 + 8 * 5667
+"""gpt-4o-mini bills most for one: a base and eight tiles, two by four of 512 pixels (OpenAI, "Images and vision")."""
+_CLAUDE_PICTURE = 4784
+"""Of 2,576 pixels, the largest that any model takes (Anthropic, "Vision")."""
+
 _ALL = (
     KindFacts(
         "openai",
@@ -70,6 +77,7 @@ _ALL = (
         regional_hosts=(("eu.api.openai.com", "eu"), ("us.api.openai.com", "us")),
         key_variable="OPENAI_API_KEY",
         base_url_variable="OPENAI_BASE_URL",
+        picture_tokens=_OPENAI_PICTURE,
     ),
     KindFacts(
         "azure",
@@ -81,8 +89,12 @@ _ALL = (
         quirks=Quirks(limits_completion=True),
         key_variable="AZURE_OPENAI_API_KEY",
         base_url_variable="AZURE_OPENAI_ENDPOINT",
+        picture_tokens=_OPENAI_PICTURE,
     ),
-    _hosted("anthropic", "https://api.anthropic.com/v1", variable="ANTHROPIC_API_KEY", prices=("anthropic",)),
+    replace(
+        _hosted("anthropic", "https://api.anthropic.com/v1", variable="ANTHROPIC_API_KEY", prices=("anthropic",)),
+        picture_tokens=_CLAUDE_PICTURE,
+    ),
     _hosted(
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta/openai",
@@ -148,7 +160,8 @@ def provider_of(name: str, facts: KindFacts, stated_base_url: str | None) -> Pro
     at_home = is_home(facts, base_url)
     # Elsewhere stands another server that speaks the same dialect, in older words.
     quirks = facts.quirks if at_home else replace(facts.quirks, limits_completion=False)
-    return Provider(name, facts.name, at_home, quirks, region_of(facts, base_url))
+    pictures = facts.picture_tokens if at_home else None
+    return Provider(name, facts.name, at_home, quirks, region_of(facts, base_url), pictures)
 
 
 def canonical_base(url: str, facts: KindFacts | None = None) -> str:

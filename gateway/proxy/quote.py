@@ -58,7 +58,10 @@ class Quotes:
         if bound is None:
             return f"no price is known for {target.name}"
         asked = reach.limit if limit is None else limit
-        tokens_in = input_bound(reach.body_bytes, reach.messages, _open_because(reach), facts)
+        each_picture = target.provider.picture_tokens
+        pictures = reach.images * (each_picture or 0)
+        open_because = _open_because(reach, pictures_known=each_picture is not None)
+        tokens_in = input_bound(reach.body_bytes, reach.messages, open_because, facts, pictures)
         tokens_out = output_bound(asked, reach.choices, reach.predicted_bytes, facts)
         read = tokens_in if isinstance(tokens_in, int) else 0
         made = tokens_out if isinstance(tokens_out, int) else 0
@@ -100,9 +103,10 @@ def _tier(reach: Reach) -> str | None:
     return None if reach.tier is None else Conditions(service_tier=reach.tier).tier
 
 
-def _open_because(reach: Reach) -> str | None:
-    """Why the bytes of the body do not bound the prompt; null if they do."""
-    if reach.images:
+def _open_because(reach: Reach, *, pictures_known: bool) -> str | None:
+    """Why the bytes of the body do not bound the prompt; null if they do. `pictures_known`: as how much one is billed at
+    most."""
+    if reach.images and not pictures_known:
         return "it carries a picture"
     if reach.sounds:
         return "it carries sound"

@@ -1,5 +1,6 @@
 """What an attempt can cost at most: never guessed, and never less than what is charged."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -55,8 +56,23 @@ def test_what_is_known_of_the_model_bounds_what_the_request_does_not() -> None:
     book = PriceBook(OneModel())
     found = sure(quote(HOME, chat(), book))
     assert (found.output, found.each) == (500, 500)
-    picture = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
-    assert sure(quote(HOME, chat(messages=picture), book)).input == 1000
+    assert sure(quote(HOME, chat(messages=pictures(1)), book)).input == 1000, "who knows what a picture is billed as"
+
+
+def pictures(count: int, *more: dict[str, Any]) -> list[dict[str, Any]]:
+    one = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    return [{"role": "user", "content": [*[one] * count, *more]}]
+
+
+def test_pictures_are_billed_as_what_their_kind_states_even_beyond_the_context() -> None:
+    """One model bills a picture as more tokens than it reads: its context bounds the text alone."""
+    book = PriceBook(OneModel())
+    told = Target(replace(HOME.provider, picture_tokens=700), HOME.model)
+    body = chat(messages=pictures(3))
+    text = len(body) + 64 + 16
+    assert sure(quote(told, body, book)).input == text + 3 * 700
+    sound = chat(messages=pictures(1, {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}))
+    assert sure(quote(told, sound, book)).input == 1000 + 700, "how much a sound is billed as is not known"
 
 
 @pytest.mark.parametrize(
