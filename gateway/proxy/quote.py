@@ -104,8 +104,7 @@ def _tier(reach: Reach) -> str | None:
 
 
 def _open_because(reach: Reach, *, pictures_known: bool) -> str | None:
-    """Why the bytes of the body do not bound the prompt; null if they do. `pictures_known`: as how much one is billed at
-    most."""
+    """Why the bytes of the body do not bound the prompt; null if they do. `pictures_known`: what one is billed as."""
     if reach.images and not pictures_known:
         return "it carries a picture"
     if reach.sounds:
