@@ -196,7 +196,7 @@ async def test_a_sender_that_was_killed_is_followed_by_another_once_its_claim_ha
 
 async def test_a_database_that_is_away_is_a_state_and_no_crash(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     stopping = asyncio.Event()
-    nowhere = Database("sqlite+aiosqlite:////nowhere/at/all.db")
+    nowhere = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     job = DeliveryJob(Outbox(nowhere), [FakeChannel("ops", answer=TAKEN)], stage.clock, lambda: 0.0, "a")
     running = asyncio.create_task(job.run(stopping))
     await until(lambda: "deliveries cannot be looked for" in caplog.text, "it says so")
