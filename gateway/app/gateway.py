@@ -196,7 +196,8 @@ class Gateway:
     def _slices(self) -> tuple[Leases, Rates]:
         """What this process may spend and use, out of the accounts in SQL."""
         accounts = Accounts(self.database, self.journal.id)
-        return Leases(accounts, self.clock, patience=self.settings.holds.wait), Rates(accounts, self.clock)
+        leases = Leases(accounts, self.clock, self.budgets.limit_of, patience=self.settings.holds.wait)
+        return leases, Rates(accounts, self.clock, self.limits.store.limit_of)
 
     def _watchers(self) -> tuple[Thresholds, AlertsJob | None]:
         return watchers(

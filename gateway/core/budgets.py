@@ -180,6 +180,11 @@ class Budgets:
                 subject = self._subjects.known(budget.name, span.start_us, subject)
             yield Bound(budget, Account(budget.name, subject, span.start_us), span)
 
+    def limit_of(self, account: Account, now_us: int) -> Nano | None:
+        """What an account may come to at a moment; null if its budget is gone. Unix microseconds."""
+        budget = self.named.get(account.budget)
+        return None if budget is None else budget.limit_at(now_us)
+
     def span(self, budget: Budget, at_us: int) -> Span:
         """The window of a budget that a moment lies in."""
         key = (budget.window, budget.zone)

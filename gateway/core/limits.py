@@ -61,7 +61,13 @@ class Limits:
         self.all: tuple[Limit, ...] = tuple(sorted(limits, key=_name))
         self.by_key = any(limit.scope.by_key for limit in self.all)
         """Whether any of them counts by key: a call without one would escape it."""
-        self._index = ScopeIndex([(limit.scope, (limit, tuple(_counters(limit)))) for limit in self.all])
+        counters = [(limit, tuple(_counters(limit))) for limit in self.all]
+        self._index = ScopeIndex([(counted[0].scope, counted) for counted in counters])
+        self._most = {counter.name: counter.limit_nano for _, of_limit in counters for _, counter in of_limit}
+
+    def limit_of(self, account: Account) -> int | None:
+        """What a counter may come to; null if its limit is gone."""
+        return self._most.get(account.budget)
 
     def binding(self, facts: CallFacts) -> Sequence[Rate]:
         """The counters that bind a call, those of its start's minute."""

@@ -6,7 +6,7 @@ no longer than it is told. What a hold is for, and what it costs, is not known h
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -41,6 +41,9 @@ _PLENTY = 8
 """There is plenty where so many times what a process likes to have is left for others."""
 
 
+LimitOf: TypeAlias = Callable[[Account, int], Nano | None]
+"""The limit of an account that is in force at a moment (Unix microseconds); null: nothing limits it any more."""
+
 _Need: TypeAlias = tuple[Nano, Nano, Nano]
 """What the call misses that needs the most, what all who wait miss together, and the account's limit."""
 
@@ -64,14 +67,18 @@ class _Pace:
 class Leases:
     """The slices of one process, and the only one who leases them. `run` is the job."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, *, patience: float = 0.25) -> None:
-        """`patience`: seconds that a call waits for money that others hold (`holds.wait`)."""
+    def __init__(self, accounts: Accounts, clock: Clock, limit_of: LimitOf, *, patience: float = 0.25) -> None:
+        """`limit_of`: what holds now, whatever held when a slice was leased; `patience`: seconds that a call waits for
+        money that others hold (`holds.wait`)."""
         self.purse = Purse()
         self._accounts = accounts
         self._clock = clock
+        self._limit_of = limit_of
         self._patience = patience
         self._standings: dict[Account, Standing] = {}
         self._limits: dict[Account, Nano] = {}
+        self._lowered: set[Account] = set()
+        """Whose limit is less than it was when their slices were leased."""
         self._paces: dict[Account, _Pace] = {}
         self._asked: dict[Account, _Need] = {}
         self._round: asyncio.Task[None] | None = None
@@ -189,9 +196,15 @@ class Leases:
 
     def _want(self, account: Account, need: Nano, together: Nano, limit: Nano) -> Want:
         pace = self._pace(account)
-        self._limits[account] = limit
+        self._follow(account, limit)
         wish = max(together, pace.ahead, 2 * pace.recent)
         return Want(account, need, wish, limit, self.purse.of(account).generation)
+
+    def _follow(self, account: Account, limit: Nano) -> None:
+        """What is leased was leased under the limit of its time: under a lower one it has to be asked for again."""
+        if limit < self._limits.get(account, limit):
+            self._lowered.add(account)
+        self._limits[account] = limit
 
     def _take(self, want: Want, granted: Granted, until: float) -> None:
         self._standings[want.account] = granted.standing
@@ -232,18 +245,24 @@ class Leases:
         needs: dict[Account, _Need] = {}
         spare: dict[Account, Nano] = {}
         ended: list[Account] = []
+        now_us = self._clock.now_us()
         for account, one in list(self.purse):
+            if account in self._limits and (limit := self._limit_of(account, now_us)) is not None:
+                self._follow(account, limit)
             pace = self._observe(account, one)
             plenty = self._plenty(account, pace)
             keep = max(pace.ahead, 2 * pace.recent) if plenty else 0 if pace.idle else pace.ahead
             if pace.idle >= _IDLE[plenty] and not (one.held or one.settled):
                 ended.append(account)
+            elif account in self._lowered:
+                spare[account] = max(0, one.free)
             elif one.free > 2 * keep:
                 spare[account] = one.free - keep
             elif plenty and one.free < keep // 2:
                 needs[account] = (1, 1, self._limits[account])
         async with self._one_at_a_time:
             await self._end([*ended, *(account for account in self._ending if account not in ended)])
+            self._lowered.difference_update(spare)
             await self._give_back(spare)
         if needs:
             await self._lease(needs)
@@ -298,6 +317,7 @@ class Leases:
         self._ending.update(idle)  # until SQL has said so
         for account in idle:
             self.purse.void(account)
+            self._lowered.discard(account)
             for known in (self._paces, self._limits, self._standings):
                 known.pop(account, None)
         if idle:

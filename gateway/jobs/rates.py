@@ -7,7 +7,7 @@ from gateway.core.accounts import Account
 from gateway.core.escrow import Charged
 from gateway.core.limits import MINUTE_US, Unit
 from gateway.core.money import Nano
-from gateway.jobs.leases import Leases
+from gateway.jobs.leases import Leases, LimitOf
 from gateway.ports import Clock
 from gateway.storage.accounts import Accounts, Want
 
@@ -24,9 +24,9 @@ _LEFT = (KEPT_US + 2 * MINUTE_US) / 1e6
 class Rates(Leases):
     """`ports.Escrow` in requests, tokens and calls."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, *, patience: float = 0.0) -> None:
-        """`patience`: seconds that a call waits for what others may give back."""
-        super().__init__(accounts, clock, patience=patience)
+    def __init__(self, accounts: Accounts, clock: Clock, limit_of: LimitOf, *, patience: float = 0.0) -> None:
+        """`limit_of`: what holds now; `patience`: seconds that a call waits for what others may give back."""
+        super().__init__(accounts, clock, limit_of, patience=patience)
         self._forget_at = 0.0
         self._tidy_until = clock.monotonic() + _LEFT
         """Until when there may be something to forget; at first what others left behind."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, delete, insert, select, update
 
+from gateway.core.accounts import Account
 from gateway.core.budgets import MAX_SUBJECTS, Budget, Budgets, Exhausted, Mode, Raise
 from gateway.core.errors import Fault, Kind
 from gateway.core.money import Nano
@@ -142,6 +143,10 @@ class BudgetStore(Followed[Budget]):
             return False
         self._arrange(self._stored)
         return True
+
+    def limit_of(self, account: Account, now_us: int) -> Nano | None:
+        """What an account may come to now; null if its budget is gone. Unix microseconds."""
+        return self.budgets.limit_of(account, now_us)
 
     def _arrange(self, stored: Sequence[Budget]) -> None:
         self._stored = stored

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
+from gateway.core.accounts import Account
 from gateway.core.budgets import MAX_SUBJECTS
 from gateway.core.errors import Fault, Kind
 from gateway.core.limits import Limit, Limits
@@ -95,6 +96,10 @@ class LimitStore(Followed[Limit]):
         self._file_limits = tuple(file_limits)
         self.limits = Limits((), max_subjects)
         self._arrange(())
+
+    def limit_of(self, account: Account, now_us: int) -> int | None:
+        """What a counter may come to; null if its limit is gone."""
+        return self.limits.limit_of(account)
 
     def _arrange(self, stored: Sequence[Limit]) -> None:
         known = {limit.name: limit for limit in (*stored, *self._file_limits)}

@@ -15,6 +15,7 @@ from gateway.storage.accounts import Accounts
 from tests.databases import KINDS, fresh, opened
 from tests.fakes.clock import FakeClock
 from tests.fakes.escrow import MemoryEscrow
+from tests.jobs.test_leases import unchanged
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ async def escrow(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         return
     with fresh(request.param, tmp_path, lambda: request.getfixturevalue("postgres")) as url:
         async with opened(url) as db:
-            yield Leases(Accounts(db, "one"), FakeClock(), patience=0.0)
+            yield Leases(Accounts(db, "one"), FakeClock(), unchanged, patience=0.0)
 
 
 async def test_nothing_is_at_hand_that_was_never_asked_for(escrow: Escrow) -> None:

@@ -13,6 +13,7 @@ from gateway.storage.accounts import Accounts
 from gateway.storage.engine import Database
 from tests.databases import Operator
 from tests.fakes.clock import FakeClock
+from tests.jobs.test_leases import unchanged
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ async def took(rates: Rates, one: Rate, amount: int = 1) -> bool:
 
 
 async def test_processes_count_together(db: Database, clock: FakeClock) -> None:
-    one, other = Rates(Accounts(db, "one"), clock), Rates(Accounts(db, "other"), clock)
+    one, other = Rates(Accounts(db, "one"), clock, unchanged), Rates(Accounts(db, "other"), clock, unchanged)
     requests = rate(clock, rpm=40)
     taken = 0
     for _ in range(60):
@@ -49,7 +50,7 @@ async def test_processes_count_together(db: Database, clock: FakeClock) -> None:
 
 
 async def test_what_was_used_is_told_and_forgotten(db: Database, clock: FakeClock, sql: Operator) -> None:
-    rates = Rates(Accounts(db, "one"), clock)
+    rates = Rates(Accounts(db, "one"), clock, unchanged)
     requests = rate(clock, rpm=10)
     assert await took(rates, requests)
     rates.settle([requests.bound.account], 1, 1)
@@ -65,7 +66,7 @@ async def test_what_was_used_is_told_and_forgotten(db: Database, clock: FakeCloc
 
 
 async def test_calls_in_flight_come_back(db: Database, clock: FakeClock) -> None:
-    one, other = Rates(Accounts(db, "one"), clock), Rates(Accounts(db, "other"), clock)
+    one, other = Rates(Accounts(db, "one"), clock, unchanged), Rates(Accounts(db, "other"), clock, unchanged)
     calls = rate(clock, in_flight=1)
     assert await took(one, calls)
     assert not await took(other, calls)
@@ -77,7 +78,7 @@ async def test_calls_in_flight_come_back(db: Database, clock: FakeClock) -> None
 
 
 async def test_whoever_stops_tells_what_was_used(db: Database, clock: FakeClock, sql: Operator) -> None:
-    rates = Rates(Accounts(db, "one"), clock)
+    rates = Rates(Accounts(db, "one"), clock, unchanged)
     requests = rate(clock, rpm=10)
     assert await took(rates, requests)
     rates.settle([requests.bound.account], 1, 1)
@@ -99,7 +100,7 @@ class Counted(Accounts):
 
 async def test_whoever_counts_nothing_asks_nothing(db: Database, clock: FakeClock) -> None:
     accounts = Counted(db, "one")
-    rates = Rates(accounts, clock)
+    rates = Rates(accounts, clock, unchanged)
     for _ in range(10):
         clock.forward(MINUTE_US / 1e6)
         await rates.tick()
