@@ -12,6 +12,7 @@ from gateway.control.dependencies import DeclaredKey
 from gateway.control.minting import shown_prefix
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key, Secret, digest
+from gateway.core.money import to_nano
 from gateway.core.pricing import FilePrice
 from gateway.core.routing import Alias, Provider, Retries, Target
 from gateway.providers.catalog import KindFacts, base_url_of, kind_of, provider_of
@@ -148,6 +149,8 @@ def declared_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple
             labels=given.labels,
             expires_us=expires,
             source="file",
+            max_cost_nano=None if given.max_cost_usd is None else to_nano(given.max_cost_usd),
+            required_labels=given.required_labels,
         )
         place = f"{settings.file.name}, line {given.line}" if settings.file and given.line else None
         declared.append(DeclaredKey(key, place))

@@ -14,6 +14,7 @@ from gateway.cli.key_terms import stated_terms, terms_of
 from gateway.control import times
 from gateway.core.errors import Fault, Kind
 from gateway.core.keys import Key, Secret, digest
+from gateway.core.money import to_nano
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -45,6 +46,13 @@ def create(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="K=V", help="A label of its calls; repeatable.")
     ] = None,
+    require_label: Annotated[
+        list[str] | None,
+        typer.Option("--require-label", metavar="NAME", help="A label that its calls must carry; repeatable."),
+    ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="USD", help="The most that one call may cost.")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="USD/WINDOW", help="What its calls may cost: 5.00/month.")
     ] = None,
@@ -56,6 +64,7 @@ def create(
 ) -> None:
     """Make a key and print its secret, this once."""
     from gateway.control import minting
+    from gateway.control.budget_terms import limit_of
 
     secret = minting.new_secret()
     now = when.now_us()
@@ -67,6 +76,8 @@ def create(
         models=tuple(_model(one) for one in model) if model else None,
         labels=_labels(label or []),
         expires_us=None if expires is None else when.coming_us(expires, "--expires", now),
+        max_cost_nano=None if max_cost is None else limit_of(max_cost, "--max-cost"),
+        required_labels=tuple(_name(one, "--require-label") for one in require_label or ()),
     )
     terms = stated_terms(key.name, now, budget=budget, rpm=rpm, tpm=tpm, in_flight=in_flight)
     print_secret(key, secret, run(_add(config, key, terms)), as_json)
@@ -196,6 +207,8 @@ def _file_keys(settings: "Settings") -> list[Key]:
             labels=declared.labels,
             expires_us=None if declared.expires_at is None else int(declared.expires_at.timestamp()) * 1_000_000,
             source="file",
+            max_cost_nano=None if declared.max_cost_usd is None else to_nano(declared.max_cost_usd),
+            required_labels=declared.required_labels,
         )
         for name, declared in settings.keys.items()
     ]

@@ -11,7 +11,13 @@ from gateway.core.keys import Key, Secret
 if TYPE_CHECKING:
     from gateway.storage.key_terms import OwnTerms
 
-_TERMS = {"budget": "budget", "requests a minute": "rpm", "tokens a minute": "tpm", "calls at once": "in_flight"}
+_TERMS = {
+    "most a call may cost, USD": "max_cost_usd",
+    "budget": "budget",
+    "requests a minute": "rpm",
+    "tokens a minute": "tpm",
+    "calls at once": "in_flight",
+}
 _COLUMNS = (
     Column("name"),
     Column("id", 90),
@@ -57,6 +63,7 @@ def print_key(key: Key, terms: "OwnTerms | None", as_json: bool) -> None:
     facts = list(zip(titles, _row(key, when.now_us(), shown["frozen"]), strict=True))
     for title, field in _TERMS.items():
         facts.append((title, UNKNOWN if shown[field] is None else str(shown[field])))
+    facts.append(("labels it requires", ", ".join(key.required_labels) or UNKNOWN))
     if key.old_digest_until_us is not None:
         facts.append(("old secret good until UTC", when.shown(key.old_digest_until_us)))
     print_facts(console(), facts)

@@ -6,7 +6,7 @@ Knows neither HTTP nor SQL; the command line makes them here too.
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, StrictInt
+from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema
 
 from gateway.control.budget_terms import limit_of
 from gateway.core.budgets import Budget
@@ -24,6 +24,20 @@ MOST: Mapping[str, int] = {"rpm": 10**9, "tpm": 10**12, "in_flight": 10**6}
 Rpm = Annotated[StrictInt, Field(ge=1, le=MOST["rpm"])]
 Tpm = Annotated[StrictInt, Field(ge=1, le=MOST["tpm"])]
 InFlight = Annotated[StrictInt, Field(ge=1, le=MOST["in_flight"])]
+
+
+def _max_cost(given: object) -> object:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise ValueError('money is a text like "0.05"')
+    try:
+        return limit_of(given, "max_cost_usd")
+    except Fault as fault:
+        raise ValueError(fault.sentence) from None
+
+
+MaxCost = Annotated[Nano, BeforeValidator(_max_cost), WithJsonSchema({"type": "string", "examples": ["0.05"]})]
 
 
 def own_terms(

@@ -20,7 +20,7 @@ from gateway.control.declared import (
     refuse_taken,
 )
 from gateway.control.dependencies import ACTOR, DeclaredKey, Given, Services, refuse_strange
-from gateway.control.key_terms import InFlight, Rpm, Tpm, own_terms, stated_budget
+from gateway.control.key_terms import InFlight, MaxCost, Rpm, Tpm, own_terms, stated_budget
 from gateway.control.keys_shown import key_facts
 from gateway.control.minting import new_key, new_secret, shown_prefix
 from gateway.core.errors import Fault, Kind
@@ -81,6 +81,10 @@ class _Body(BaseModel):
     """Null: all models."""
     expires_at: Instant | None = None
     labels: Labels = Field(default_factory=dict)
+    required_labels: Annotated[list[Name], Field(max_length=32)] = Field(default_factory=list)
+    """What each of its calls has to carry; `session` and `end_user` can be among them."""
+    max_cost_usd: MaxCost | None = None
+    """The most that one call of it may cost."""
     rpm: Rpm | None = None
     tpm: Tpm | None = None
     in_flight: InFlight | None = None
@@ -114,6 +118,8 @@ class KeyView(BaseModel):
     team: str | None
     models: list[str] | None
     labels: dict[str, str]
+    required_labels: list[str]
+    max_cost_usd: str | None
     budget: str | None
     rpm: int | None
     tpm: int | None
@@ -151,6 +157,8 @@ async def create_key(body: NewKey, services: Given, response: Response) -> KeyWi
         models=None if body.models is None else tuple(body.models),
         labels=body.labels,
         expires_us=_coming(body.expires_at, now_us),
+        max_cost_nano=body.max_cost_usd,
+        required_labels=body.required_labels,
     )
     terms = own_terms(key.name, now_us, rpm=body.rpm, tpm=body.tpm, in_flight=body.in_flight, budget=body.budget)
     await services.keys.add(key, ACTOR, terms)
@@ -195,6 +203,10 @@ async def change_key(id: str, body: KeyChange, services: Given) -> KeyView:
     changes: dict[str, object] = {field: getattr(body, field) for field in body.model_fields_set - set(RATES)}
     if "models" in changes:
         changes["models"] = None if body.models is None else tuple(body.models)
+    if "required_labels" in changes:
+        changes["required_labels"] = tuple(body.required_labels)
+    if "max_cost_usd" in changes:
+        changes["max_cost_nano"] = changes.pop("max_cost_usd")
     if "expires_at" in changes:
         del changes["expires_at"]
         changes["expires_us"] = _coming(body.expires_at, services.clock.now_us())

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.control import times
 from gateway.control.key_terms import own_facts
 from gateway.core.keys import Key
+from gateway.core.money import usd_text
 from gateway.storage.key_terms import NO_TERMS, OwnTerms
 
 
@@ -17,6 +18,8 @@ def key_facts(key: Key, terms: OwnTerms = NO_TERMS) -> dict[str, Any]:
         "team": key.team,
         "models": None if key.models is None else list(key.models),
         "labels": dict(key.labels),
+        "required_labels": list(key.required_labels),
+        "max_cost_usd": None if key.max_cost_nano is None else usd_text(key.max_cost_nano),
         **own_facts(terms),
         # The settings file does not say when.
         "created_at": None if key.source == "file" else times.rfc3339(key.created_us),

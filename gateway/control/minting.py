@@ -2,9 +2,10 @@
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.core.keys import PREFIX, Key, Secret, digest
+from gateway.core.money import Nano
 
 SHOWN_CHARACTERS = len(PREFIX) + 6
 """How much of a secret is kept to recognise it by: 36 of its 256 bits."""
@@ -29,6 +30,8 @@ def new_key(
     models: tuple[str, ...] | None = None,
     labels: Mapping[str, str] | None = None,
     expires_us: int | None = None,
+    max_cost_nano: Nano | None = None,
+    required_labels: Sequence[str] = (),
 ) -> Key:
     """The key behind a secret, as it is stored: with its digest only."""
     return Key(
@@ -41,4 +44,6 @@ def new_key(
         models=models,
         labels=dict(labels or {}),
         expires_us=expires_us,
+        max_cost_nano=max_cost_nano,
+        required_labels=tuple(dict.fromkeys(required_labels)),
     )

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import field
 
+from gateway.core.money import Nano
 from gateway.core.value import value
 
 PREFIX = "tk-"
@@ -72,6 +73,10 @@ class Key:
     old_digest_until_us: int | None = None
     source: str = "admin"
     """`admin` (command line or API) or `file`."""
+    max_cost_nano: Nano | None = None
+    """The most that one call of it may cost, all its attempts together."""
+    required_labels: tuple[str, ...] = ()
+    """What each of its calls has to carry; `session` and `end_user` are those that scopes know."""
 
 
 @value(frozen=True)
@@ -83,6 +88,10 @@ class Caller:
     team: str | None = None
     models: tuple[str, ...] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    max_cost_nano: Nano | None = None
+    """The most that one call may cost."""
+    required_labels: tuple[str, ...] = ()
+    """What each call has to carry; `session` and `end_user` are no labels, but can be among them."""
 
     def may_use(self, model: str) -> bool:
         """Whether the key's list allows this model name."""
@@ -96,7 +105,7 @@ KEYLESS = Caller()
 
 def caller_of(key: Key) -> Caller:
     """Who calls with this key, as long as it is in force."""
-    return Caller(key.id, key.name, key.team, key.models, key.labels)
+    return Caller(key.id, key.name, key.team, key.models, key.labels, key.max_cost_nano, key.required_labels)
 
 
 def in_force(key: Key, presented_digest: str, now_us: int) -> bool:

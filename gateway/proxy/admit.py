@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gateway.core.calls import CallFacts
 from gateway.core.errors import Fault, Kind, not_in_this_version
+from gateway.core.keys import Caller
 from gateway.core.money import Nano, to_nano, usd
 from gateway.core.routing import HOP_HEADER
 from gateway.ports import Clock
@@ -50,8 +51,13 @@ class Admit:
         ticket.body = body
         ticket.web_search = asked.web_search
         self._refuse(admitted, headers, asked)
+        if admitted.caller.required_labels:
+            _require_labels(admitted.caller, ticket.facts)
         comment = asked.stream and headers.get("x-tollkeeper-stream-cost", "").lower() == "on"
-        cap = _cap(headers["x-tollkeeper-max-cost-usd"]) if "x-tollkeeper-max-cost-usd" in headers else None
+        cap = admitted.caller.max_cost_nano
+        if "x-tollkeeper-max-cost-usd" in headers:
+            own = _cap(headers["x-tollkeeper-max-cost-usd"])
+            cap = own if cap is None else min(own, cap)
         return Call(arrival, admitted.caller, admitted.client_key, asked, body, ticket.received, comment, cap)
 
     @staticmethod
@@ -61,6 +67,16 @@ class Admit:
                 raise not_in_this_version(f"{what} ({name})")
         if not admitted.caller.may_use(asked.model):
             raise Fault(Kind.MODEL_NOT_ALLOWED, f"the key may not use the model {asked.model!r}", param="model")
+
+
+def _require_labels(caller: Caller, facts: CallFacts) -> None:
+    """Else what binds calls by their labels would bind none without. Raises `Fault` (invalid)."""
+    carried = {"session": facts.session, "end_user": facts.end_user}
+    for name in caller.required_labels:
+        if not (carried[name] if name in carried else facts.labels.get(name)):
+            how = {"session": "send x-tollkeeper-session: ID", "end_user": "send `user` in the body"}
+            hint = how.get(name, f"send x-tollkeeper-tags: {name}=VALUE")
+            raise Fault(Kind.INVALID, f"calls with the key {caller.key} must carry {name}", hint=hint)
 
 
 def _cap(text: str) -> Nano:

@@ -336,7 +336,7 @@ def _not_quoted(hard: Sequence[Bound], why: str) -> Fault:
     return Fault(
         Kind.PRICE_UNKNOWN,
         f"nobody can tell whether this call stays below its cap: {why}",
-        hint="state a price and a limit (max_tokens), or leave x-tollkeeper-max-cost-usd out",
+        hint="state a price and a limit (max_tokens), or no cap: x-tollkeeper-max-cost-usd, max_cost_usd of the key",
         param="model",
     )
 

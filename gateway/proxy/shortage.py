@@ -40,8 +40,8 @@ def unbounded(budget: str, why: str) -> Fault:
 def over_cap(amount: Nano, cap: Nano) -> Fault:
     return Fault(
         Kind.MAX_COST,
-        f"this call may cost {_usd(amount)}, and it says that it must not cost more than {_usd(cap)}",
-        hint="ask for a shorter answer (max_tokens), or allow more in x-tollkeeper-max-cost-usd",
+        f"this call may cost {_usd(amount)}, and it must not cost more than {_usd(cap)}",
+        hint="ask for a shorter answer (max_tokens), or allow more: x-tollkeeper-max-cost-usd, max_cost_usd of the key",
     )
 
 

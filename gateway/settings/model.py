@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from gateway.settings import addresses, names, rules
 from gateway.settings.alert_rules import AlertRuleSettings, alert_rule
-from gateway.settings.budgets import BudgetSettings, HoldSettings, own_budget
+from gateway.settings.budgets import BudgetSettings, HoldSettings, limit_usd, own_budget
 from gateway.settings.limits import IN_FLIGHT, RPM, TPM, LimitSettings
 from gateway.settings.report_schedule import ReportSettings
 from gateway.settings.schema import Default, Section, listing, mapping, named, section, setting
@@ -237,7 +237,13 @@ class KeySettings(Section):
     labels: Mapping[str, str] = setting(
         mapping(rules.line_of_text, "NAME", names.label), "Labels that every call of it carries.", "{}"
     )
+    required_labels: tuple[str, ...] = setting(
+        listing(rules.scalar("label", names.label), "list of labels"),
+        "Labels that each call of it has to carry; `session` and `end_user` can be among them.",
+        "[]",
+    )
     expires_at: datetime | None = setting(rules.moment, "When it ends.", shown="never")
+    max_cost_usd: Decimal | None = setting(limit_usd, "The most that one call of it may cost.", shown="no limit")
     budget: tuple[Decimal, str] | None = setting(
         rules.scalar("decimal in USD, `/` and a window", own_budget),
         "What its calls may cost, `5.00/month`: a hard budget `key:NAME`, in UTC.",

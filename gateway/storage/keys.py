@@ -28,7 +28,7 @@ from gateway.storage.pages import Page, newest_first
 from gateway.storage.revisions import Followed, advance, revision_of
 from gateway.storage.tables import keys
 
-CHANGEABLE = ("name", "team", "models", "labels", "expires_us")
+CHANGEABLE = ("name", "team", "models", "labels", "expires_us", "max_cost_nano", "required_labels")
 """The fields of a key that `update` takes."""
 
 _NOUN = "keys"
@@ -227,13 +227,16 @@ def _columns(key: Key) -> dict[str, object]:
         "revoked_us": key.revoked_us,
         "old_digest": key.old_digest,
         "old_digest_until_us": key.old_digest_until_us,
+        "max_cost_nano": key.max_cost_nano,
+        "required_labels": json.dumps(key.required_labels, ensure_ascii=False) if key.required_labels else None,
     }
 
 
 def _key(row: Row[Any]) -> Key:
     """By place, not by name: a hundred thousand of them are read at a start."""
     place = tuple(row)
-    _, id, name, prefix, key_digest, created_us, team, models, labels, expires_us, revoked_us, old, old_until_us = place
+    _, id, name, prefix, key_digest, created_us, team, models, labels, expires_us, revoked_us, *others = place
+    old, old_until_us, max_cost_nano, required = others
     return Key(
         id,
         name,
@@ -247,10 +250,12 @@ def _key(row: Row[Any]) -> Key:
         revoked_us,
         old,
         old_until_us,
+        max_cost_nano=max_cost_nano,
+        required_labels=() if required is None else tuple(json.loads(required)),
     )
 
 
 def _shown(key: Key) -> dict[str, object]:
     """What an audit entry tells of a new key."""
-    shown = ("name", "prefix", "team", "models", "labels", "expires_us")
+    shown = ("name", "prefix", "team", "models", "labels", "expires_us", "max_cost_nano", "required_labels")
     return {field: getattr(key, field) for field in shown}

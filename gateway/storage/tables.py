@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-from gateway.storage.columns import measured, number, serial, sketch, usage_buckets, words
+from gateway.storage.columns import measured, number, only, serial, sketch, usage_buckets, words
 
 metadata = MetaData(
     naming_convention={
@@ -179,14 +179,10 @@ keys = Table(
     number("revoked_us"),
     words("old_digest"),
     number("old_digest_until_us"),
+    number("max_cost_nano"),
+    words("required_labels"),
 )
-Index(
-    None,
-    keys.c.name,
-    unique=True,
-    sqlite_where=keys.c.revoked_us.is_(None),
-    postgresql_where=keys.c.revoked_us.is_(None),
-)
+Index(None, keys.c.name, unique=True, **only(keys.c.revoked_us.is_(None)))
 
 prices = Table(
     "prices",
@@ -372,8 +368,7 @@ Index(
     None,
     alert_deliveries.c.channel,
     alert_deliveries.c.next_us,
-    sqlite_where=alert_deliveries.c.next_us.is_not(None),
-    postgresql_where=alert_deliveries.c.next_us.is_not(None),
+    **only(alert_deliveries.c.next_us.is_not(None)),
 )
 
 alert_delivery_tries = Table(

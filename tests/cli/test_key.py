@@ -35,7 +35,8 @@ def test_create_prints_the_secret_alone_on_stdout(data: Path) -> None:
 def test_a_key_keeps_what_it_was_made_with(data: Path) -> None:
     made = invoke(
         data, "key", "create", "--name", "ci", "--team", "platform", "--model", "gpt-4o*", "--model", "fast",
-        "--label", "env=prod", "--label", "app=x=y", "--expires", "30d", "--json",
+        "--label", "env=prod", "--label", "app=x=y", "--expires", "30d", "--require-label", "feature",
+        "--require-label", "session", "--max-cost", "0.05", "--json",
     )  # fmt: skip
     told = json.loads(made.stdout)
     kept = shown(data, told["id"])
@@ -44,6 +45,8 @@ def test_a_key_keeps_what_it_was_made_with(data: Path) -> None:
     assert kept == told
     assert (kept["name"], kept["team"], kept["models"]) == ("ci", "platform", ["gpt-4o*", "fast"])
     assert kept["labels"] == {"env": "prod", "app": "x=y"}
+    assert (kept["required_labels"], kept["max_cost_usd"]) == (["feature", "session"], "0.050000000")
+    assert "feature, session" in invoke(data, "key", "show", "ci").stdout
     assert kept["expires_at"] > kept["created_at"]
     assert kept["source"] == "admin"
 
@@ -56,6 +59,9 @@ def test_a_key_keeps_what_it_was_made_with(data: Path) -> None:
         ("--label", "prod"),
         ("--label", "=prod"),
         ("--label", "env="),
+        ("--require-label", "a b"),
+        ("--max-cost", "0"),
+        ("--max-cost", "cheap"),
         ("--model", "a b"),
         ("--model", "*a"),
         ("--team", ""),
@@ -212,9 +218,12 @@ def test_a_limit_that_is_none_is_refused(option: str, value: str, data: Path) ->
 
 def test_the_files_keys_show_the_files_terms_and_its_budgets_are_read_only(data: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text("keys:\n  web: {secret: env:WEB, budget: 2/day, rpm: 7}\n")
+    config.write_text(
+        "keys:\n  web: {secret: env:WEB, budget: 2/day, rpm: 7, max_cost_usd: 0.1, required_labels: [team]}\n"
+    )
     web = shown(data, "web", "--config", str(config))
     assert [web[field] for field in TERMS] == ["2.000000000/day", 7, None, None]
+    assert (web["max_cost_usd"], web["required_labels"]) == ("0.100000000", ["team"])
     refused = invoke(data, "budget", "set", "key:web", "--limit", "9", "--config", str(config))
     assert refused.exit_code == 1
     assert "c.yaml, line 2" in refused.stderr

@@ -25,6 +25,8 @@ async def test_a_new_key_shows_its_secret_once_and_works_at_once(admin: httpx.As
             "team": "search",
             "models": ["gpt-4o*", "fast"],
             "labels": {"env": "prod"},
+            "required_labels": ["feature", "session", "feature"],
+            "max_cost_usd": "0.05",
             "expires_at": "2026-12-31T00:00:00+01:00",
         },
     )
@@ -42,6 +44,8 @@ async def test_a_new_key_shows_its_secret_once_and_works_at_once(admin: httpx.As
         "team": "search",
         "models": ["gpt-4o*", "fast"],
         "labels": {"env": "prod"},
+        "required_labels": ["feature", "session"],
+        "max_cost_usd": "0.050000000",
         **NO_TERMS,
         "created_at": "2026-10-31T08:00:00Z",
         "expires_at": "2026-12-30T23:00:00Z",

@@ -1,8 +1,10 @@
 """What a call must be to go on: its body, its labels, its model."""
 
 import gzip
+import json
 import random
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +25,34 @@ async def test_labels_come_from_tags_metadata_and_last_from_the_key() -> None:
     facts = made.record.facts
     assert facts.labels == {"feature": "search", "x": "1", "env": "prod"}
     assert (facts.session, facts.end_user, facts.key, facts.team) == ("s1", "u1", "ci", "platform")
+
+
+@pytest.mark.parametrize(
+    ("required", "headers", "missing"),
+    [
+        (("feature",), {"x-tollkeeper-tags": "feature=search"}, None),
+        (("feature",), {"x-tollkeeper-tags": "feature="}, "feature"),
+        (("feature",), {}, "feature"),
+        (("env",), {}, None),  # the key's own
+        (("session",), {"x-tollkeeper-session": "s1"}, None),
+        (("session",), {"x-tollkeeper-tags": "session=s1"}, "session"),
+        (("end_user",), {}, "end_user"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_key_may_require_labels(
+    required: tuple[str, ...], headers: dict[str, str], missing: str | None
+) -> None:
+    """A budget on a client's label binds only calls that carry it: without, a call could escape it."""
+    made = rig(whole(), key=replace(KEY, models=None, required_labels=required))
+    reply = await made.call(chat(), headers)
+    assert reply.status == (200 if missing is None else 400)
+    if missing is not None:
+        assert (header(reply, "x-should-retry"), made.record.end) == ("false", "refused")
+        error = json.loads(reply.body)["error"]
+        assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_request")
+        assert f"calls with the key ci must carry {missing}" in error["message"]
+        assert "send " in error["message"]
 
 
 @pytest.mark.parametrize(("model", "status"), [("a/m", 200), ("b/m", 403), ("gpt", 403)])

@@ -11,7 +11,7 @@ from gateway.core.accounts import MOST, Account
 from gateway.core.budgets import Budget, Mode
 from gateway.core.calls import End
 from gateway.core.errors import Fault, UpstreamFault
-from gateway.core.keys import KEYLESS
+from gateway.core.keys import KEYLESS, Key, digest
 from gateway.core.pricing import FilePrice, Price, PriceBook, StoredPrice
 from gateway.core.routing import Provider, Quirks, Retries, Target
 from gateway.core.scopes import EVERYTHING, scope_of
@@ -22,6 +22,7 @@ from tests.fakes.journal import MemoryJournal
 from tests.proxy.rig import (
     COST,
     DONE,
+    SECRET,
     A,
     B,
     NoMap,
@@ -283,6 +284,17 @@ async def test_a_call_may_state_its_own_cap() -> None:
     reply = await made.call(chat(max_tokens=1000), {"x-tollkeeper-max-cost-usd": "0.001"})
     assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, "max_cost_exceeded")
     assert (await made.call(chat(max_tokens=1000), {"x-tollkeeper-max-cost-usd": "0.1"})).status == 200
+
+
+@pytest.mark.parametrize("own", ["0.1", "0.0001", None])
+async def test_a_key_caps_its_calls_and_they_may_cap_themselves_lower(own: str | None) -> None:
+    capped = Key("k1", "ci", "tk-sec", digest(SECRET), 0, max_cost_nano=1_000_000)
+    made = rig(whole(), whole(), key=capped)
+    headers = {} if own is None else {"x-tollkeeper-max-cost-usd": own}
+    reply = await made.call(chat(max_tokens=1000), headers)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, "max_cost_exceeded")
+    assert (await made.call(chat(max_tokens=10), {"x-tollkeeper-max-cost-usd": "0.1"})).status == 200
+    assert (await made.call(chat(max_tokens=10), {"x-tollkeeper-max-cost-usd": "0.000001"})).status == 400
 
 
 @pytest.mark.parametrize("cap", ["much", "-1", "nan", "1e400", ""])

@@ -39,6 +39,4 @@ def test_a_budget_for_ever_has_to_be_raised() -> None:
 
 def test_what_nobody_can_bound_says_what_to_do() -> None:
     assert unbounded("team", "no price is known").kind is Kind.PRICE_UNKNOWN
-    assert over_cap(2, 1).message == (
-        "this call may cost $0.000000002, and it says that it must not cost more than $0.000000001"
-    )
+    assert over_cap(2, 1).message == "this call may cost $0.000000002, and it must not cost more than $0.000000001"

@@ -23,6 +23,8 @@ KEY = Key(
     models=("fast", "openai/*"),
     labels={"env": "prod", "grüße": "ß"},
     expires_us=NOW + 1,
+    max_cost_nano=50_000_000,
+    required_labels=("feature", "session"),
 )
 
 
@@ -91,8 +93,10 @@ async def test_a_foreign_cursor_is_refused(keys: KeyRepository, cursor: str) -> 
 async def test_some_fields_can_be_changed(keys: KeyRepository) -> None:
     await keys.add(KEY, "cli")
     changes: dict[str, object] = {"name": "build", "team": None, "models": None, "labels": {}, "expires_us": None}
+    changes |= {"max_cost_nano": None, "required_labels": ()}
     changed = await keys.update("ci", changes, "cli")
-    assert changed == replace(KEY, name="build", team=None, models=None, labels={}, expires_us=None)
+    plain = replace(KEY, name="build", team=None, models=None, labels={}, expires_us=None)
+    assert changed == replace(plain, max_cost_nano=None, required_labels=())
     assert await keys.get("key-1") == changed
 
 
