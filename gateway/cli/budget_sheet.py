@@ -6,7 +6,7 @@ from gateway.cli import when
 from gateway.cli.tables import UNKNOWN, Column, console, count, money, print_facts, print_json, print_table
 from gateway.control.budgets_shown import budget_facts, subject_facts
 from gateway.core.money import Nano, usd_text
-from gateway.storage.budget_standings import BudgetStanding, Figures, SubjectStanding
+from gateway.storage.budget_standings import BudgetStanding, Figures, Over, SubjectStanding
 
 _FIGURES = (
     Column("used", 95),
@@ -25,6 +25,12 @@ _COLUMNS = (
     Column("scope", 75),
     Column("from", 40),
 )
+_WHY = {
+    Over.SOFT: "it is soft, and refuses nothing",
+    Over.LOWERED: "the limit is below what was spent before",
+    Over.CORRECTED: "corrections found that old calls cost more",
+    Over.BILLED_BEYOND: "a provider billed more than was held",
+}
 _WIDTH = 16
 """Characters of a bar."""
 _SPENT, _RESERVE, _HELD, _LEFT = "█▓▒░"
@@ -85,12 +91,15 @@ def _terms(standing: BudgetStanding, now_us: int) -> list[tuple[str, str]]:
     facts = budget_facts(standing, now_us)
     percentages = ", ".join(f"{percentage}%" for percentage in standing.budget.alert_at)
     raised = facts["raised"]
+    over = [] if standing.figures is None else [_WHY[one] for one in standing.figures.because]
     lines = [
         ("window", f"{facts['window']}, by the calendar of {facts['timezone']}"),
         ("on exhausted", f"{facts['on_exhausted']} to {facts['downgrade_to']}" if facts["downgrade_to"] else "refuse"),
         ("unpriced calls", facts["unpriced"]),
         ("alert at", percentages or UNKNOWN),
     ]
+    if over:
+        lines.append(("over because", "; ".join(over)))
     if raised is not None:
         lines.append(("raised", f"by {money([raised['usd']])[0]} until {raised['until']}, in the limit above"))
     if (lowered := facts["lowered_to_usd"]) is not None:

@@ -26,7 +26,7 @@ from gateway.control.dependencies import ACTOR, Given, Services, refuse_strange
 from gateway.core.budgets import Budget, Exhausted, Mode
 from gateway.core.errors import Fault, Kind
 from gateway.core.windows import Window
-from gateway.storage.budget_standings import BudgetStanding
+from gateway.storage.budget_standings import BudgetStanding, Over
 
 router = APIRouter(prefix="/admin/budgets", tags=["budgets"], dependencies=[Depends(refuse_strange)])
 
@@ -120,6 +120,8 @@ class FiguresView(BaseModel):
     held_usd: str | None
     remaining_usd: str | None
     over_usd: str | None
+    over_because: list[Over] | None
+    """Why something is over; empty if nothing is."""
 
 
 class RaiseView(BaseModel):

@@ -40,10 +40,11 @@ def subject_facts(standing: BudgetStanding, subjects: Sequence[SubjectStanding])
     return {"subjects": shown, "subject_count": standing.subjects}
 
 
-def _figures(figures: Figures | None) -> dict[str, str | None]:
+def _figures(figures: Figures | None) -> dict[str, Any]:
     """All null for one that has not begun to count."""
     names = ("spent", "reserve", "held", "remaining", "over")
-    return {f"{name}_usd": None if figures is None else usd_text(getattr(figures, name)) for name in names}
+    amounts = {f"{name}_usd": None if figures is None else usd_text(getattr(figures, name)) for name in names}
+    return {**amounts, "over_because": None if figures is None else [str(one) for one in figures.because]}
 
 
 def _raised(raised: Raise | None, now_us: int) -> dict[str, str | None] | None:

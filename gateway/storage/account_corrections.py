@@ -54,7 +54,12 @@ async def _add(session: WriteSession, account: Account, change: Nano) -> int:
         & (columns.subject == account.subject)
         & (columns.window_start_us == account.window_start_us)
     )
-    return await session.run(update(budget_accounts).where(here).values(spent_nano=columns.spent_nano + change))
+    corrected = (
+        update(budget_accounts)
+        .where(here)
+        .values(spent_nano=columns.spent_nano + change, corrected_nano=columns.corrected_nano + change)
+    )
+    return await session.run(corrected)
 
 
 def _seen(row: Row[Any]) -> dict[str, str | None]:

@@ -222,6 +222,7 @@ async def charge(session: WriteSession, owner: str, charges: Mapping[Account, Ch
         # By no more than is leased: a provider may have billed more.
         taken = min(charged.total, granted.get(account, 0))
         money = {"spent_nano": charged.spent, "reserve_nano": charged.reserve, "leased_nano": -taken}
+        money["beyond_nano"] = charged.total - taken if charged.held else 0
         added.append({**_columns(account), **money})
         if taken:
             less.append(
@@ -260,18 +261,21 @@ async def _unlease(session: WriteSession, owner: str, account: Account, amount: 
         await session.run(_added(account, 0, 0, -less))
 
 
+_SUMS = ("spent_nano", "reserve_nano", "leased_nano", "beyond_nano")
+
+
 def _adding(added: Any) -> Any:
     """The statement that adds to accounts, and makes those that there are not yet."""
     columns = budget_accounts.c
     return added.on_conflict_do_update(
         index_elements=list(budget_accounts.primary_key.columns),
-        set_={name: columns[name] + added.excluded[name] for name in ("spent_nano", "reserve_nano", "leased_nano")},
+        set_={name: columns[name] + added.excluded[name] for name in _SUMS},
     )
 
 
 def _added(account: Account, spent: Nano, reserve: Nano, leased: Nano) -> Any:
     """The same for one account."""
-    money = {"spent_nano": spent, "reserve_nano": reserve, "leased_nano": leased}
+    money = {"spent_nano": spent, "reserve_nano": reserve, "leased_nano": leased, "beyond_nano": 0}
     return _adding(insert(budget_accounts).values(**_columns(account), **money))
 
 

@@ -61,7 +61,8 @@ async def seed(session: WriteSession, budget: Budget, window_start_us: int, now_
     for row in await session.all(select(accounts.subject).where(of_window)):
         spent, reserve = _charged(budget, sums.pop(row.subject, (0, 0)))
         of_subject = update(budget_accounts).where(of_window, accounts.subject == row.subject)
-        await session.run(of_subject.values(spent_nano=spent, reserve_nano=reserve))
+        anew = {"corrected_nano": 0, "beyond_nano": 0}
+        await session.run(of_subject.values(spent_nano=spent, reserve_nano=reserve, **anew))
     # In a thread: there may be as many as users.
     await session.run_bulk(await asyncio.to_thread(_added, budget, window_start_us, sums, session.dialect))
     start = {"shape": shape_of(budget), "since_us": now_us}
@@ -82,7 +83,9 @@ async def clear(session: WriteSession, name: str) -> None:
 
 
 def _added(budget: Budget, window_start_us: int, sums: _Sums, dialect: DialectName) -> list[BulkStatement]:
-    rows = [(budget.name, subject, window_start_us, *_charged(budget, found), 0) for subject, found in sums.items()]
+    rows = [
+        (budget.name, subject, window_start_us, *_charged(budget, found), 0, 0, 0) for subject, found in sums.items()
+    ]
     return _ACCOUNTS.of(rows, dialect)
 
 

@@ -6,12 +6,13 @@ what remains to the one that has the least.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import CTE, BigInteger, ColumnElement, Select, Text, and_, case, cast, column, func, select, values
 
-from gateway.core.budgets import Budget
+from gateway.core.budgets import Budget, Mode
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.core.windows import Span, span_of
@@ -23,6 +24,19 @@ from gateway.storage.tables import budget_accounts, budget_leases
 
 _accounts = budget_accounts.c
 _leases = budget_leases.c
+
+
+class Over(StrEnum):
+    """What lets the spent part of a budget be more than its limit."""
+
+    SOFT = "soft"
+    """It is only watched."""
+    LOWERED = "lowered"
+    """The limit is below what was spent under another one, or before there was a budget."""
+    CORRECTED = "corrected"
+    """Corrections found that old calls cost more."""
+    BILLED_BEYOND = "billed_beyond"
+    """A provider billed more than its own limits allow, and so more than was held."""
 
 
 @value(frozen=True)
@@ -37,6 +51,8 @@ class Figures:
     """Never below 0."""
     over: Nano
     """What is spent and in reserve beyond the limit."""
+    because: tuple[Over, ...] = ()
+    """Why something is over."""
 
 
 @value(frozen=True)
@@ -93,10 +109,7 @@ class BudgetStandings:
         async with self._db.read() as session:
             statement = _each(_wanted(await _lowered(session, [budget]), spans, now_us))
             rows = await session.all(statement.order_by(charged.desc(), _accounts.subject).limit(limit))
-        return [
-            SubjectStanding(row.subject, _figures(row.spent, row.reserve, row.held, row.remaining, row.over))
-            for row in rows
-        ]
+        return [SubjectStanding(row.subject, _figures(budget, row)) for row in rows]
 
 
 async def _lowered(session: ReadSession, budgets: Sequence[Budget]) -> list[Budget]:
@@ -128,7 +141,8 @@ def _each(wanted: CTE) -> Select[Any]:
         .scalar_subquery()
     )
     charged = _accounts.spent_nano + _accounts.reserve_nano
-    beyond = charged - wanted.c.limit_nano
+    over = charged - wanted.c.limit_nano
+    corrected = case((_accounts.corrected_nano > 0, _accounts.corrected_nano), else_=0)
     same = and_(_accounts.budget == wanted.c.budget, _accounts.window_start_us == wanted.c.window_start_us)
     return select(
         _accounts.budget,
@@ -136,16 +150,21 @@ def _each(wanted: CTE) -> Select[Any]:
         _accounts.spent_nano.label("spent"),
         _accounts.reserve_nano.label("reserve"),
         cast(held, BigInteger).label("held"),
-        (0 - beyond - held).label("remaining"),
-        case((beyond > 0, beyond), else_=0).label("over"),
+        (0 - over - held).label("remaining"),
+        case((over > 0, over), else_=0).label("over"),
+        # How much of it each can be, at most; what none of the others explains is the limit's.
+        case((over > 0, corrected), else_=0).label("corrected"),
+        case((over > 0, _accounts.beyond_nano), else_=0).label("beyond"),
+        case((over > corrected + _accounts.beyond_nano, over), else_=0).label("lowered"),
     ).join_from(wanted, budget_accounts, same)
 
 
 def _summed(wanted: CTE) -> Select[Any]:
     each = _each(wanted).subquery()
     sums: list[ColumnElement[Any]] = [
-        func.sum(each.c[name]).label(name) for name in ("spent", "reserve", "held", "over")
-    ]  # fmt: skip
+        func.sum(each.c[name]).label(name)
+        for name in ("spent", "reserve", "held", "over", "corrected", "beyond", "lowered")
+    ]
     least, number = func.min(each.c.remaining).label("remaining"), func.count().label("subjects")
     return select(each.c.budget, *sums, least, number).group_by(each.c.budget)
 
@@ -154,10 +173,13 @@ def _standing(budget: Budget, span: Span, now_us: int, row: Any) -> BudgetStandi
     limit = budget.limit_at(now_us)
     if row is None:
         return BudgetStanding(budget, span, limit, Figures(0, 0, 0, limit, 0), 0)
-    figures = _figures(row.spent, row.reserve, row.held, row.remaining, row.over)
-    return BudgetStanding(budget, span, limit, figures, row.subjects)
+    return BudgetStanding(budget, span, limit, _figures(budget, row), row.subjects)
 
 
-def _figures(spent: int, reserve: int, held: int, remaining: int, over: int) -> Figures:
+def _figures(budget: Budget, row: Any) -> Figures:
     """PostgreSQL sums whole numbers to decimals."""
-    return Figures(int(spent), int(reserve), int(held), max(0, int(remaining)), int(over))
+    because: tuple[Over, ...] = ()
+    if row.over:
+        of_hard = {Over.LOWERED: row.lowered, Over.CORRECTED: row.corrected, Over.BILLED_BEYOND: row.beyond}
+        because = (Over.SOFT,) if budget.mode is Mode.SOFT else tuple(one for one, nano in of_hard.items() if nano)
+    return Figures(int(row.spent), int(row.reserve), int(row.held), max(0, int(row.remaining)), int(row.over), because)

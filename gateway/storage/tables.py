@@ -243,6 +243,8 @@ budget_accounts = Table(
     number("spent_nano", nullable=False),
     number("reserve_nano", nullable=False),
     number("leased_nano", nullable=False),
+    Column("corrected_nano", BigInteger, nullable=False, server_default="0"),
+    Column("beyond_nano", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("budget", "subject", "window_start_us"),
     sqlite_with_rowid=False,
 )

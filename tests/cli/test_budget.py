@@ -230,6 +230,17 @@ def test_a_list_shows_how_much_of_each_is_used(data: Path) -> None:
     assert "$35.00" in told
 
 
+def test_what_is_over_says_why(data: Path) -> None:
+    """Known fault 44."""
+    invoke(data, "budget", "set", "b", "--limit", "100", "--window", "lifetime")
+    spend(data, "everything", 70)
+    assert "over because" not in invoke(data, "budget", "show", "b").stdout
+    lowered = invoke(data, "budget", "set", "b", "--limit", "50")
+    assert "over because" in lowered.stdout
+    assert "the limit is below what was spent before" in lowered.stdout
+    assert shown(data, "show", "b")["over_because"] == ["lowered"]
+
+
 def test_the_narrowest_terminal_has_name_bar_and_money(data: Path) -> None:
     invoke(data, "budget", "set", "b", "--limit", "100")
     told = invoke(data, "budget", "list", COLUMNS="80").stdout

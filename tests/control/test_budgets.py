@@ -61,6 +61,7 @@ async def test_what_was_set_is_read_back_whole(admin: httpx.AsyncClient, plane: 
         "held_usd": NOTHING,
         "remaining_usd": "600.500000000",
         "over_usd": NOTHING,
+        "over_because": [],
         "resets_at": "2026-12-31T23:00:00Z",
         "scope": {"team": "search", "key": "*", "tag": ["app=*", "env=prod"]},
         "source": "admin",
@@ -93,6 +94,7 @@ async def test_the_figures_are_those_of_its_account(admin: httpx.AsyncClient, pl
     assert (shown["subjects"], shown["subject_count"]) == (None, None)
     lowered = (await admin.patch("/admin/budgets/b", json={"limit_usd": "50"})).json()
     assert (lowered["remaining_usd"], lowered["over_usd"]) == (NOTHING, "25.000000000")
+    assert lowered["over_because"] == ["lowered"]
 
 
 async def test_one_that_counts_values_apart_shows_the_dearest(admin: httpx.AsyncClient, plane: Plane) -> None:
@@ -104,7 +106,7 @@ async def test_one_that_counts_values_apart_shows_the_dearest(admin: httpx.Async
     assert [one["subject"] for one in shown["subjects"]] == [f"key=k{number}" for number in range(59, 9, -1)]
     assert shown["subjects"][0] == {
         "subject": "key=k59", "spent_usd": "59.000000000", "reserve_usd": NOTHING, "held_usd": NOTHING,
-        "remaining_usd": "41.000000000", "over_usd": NOTHING,
+        "remaining_usd": "41.000000000", "over_usd": NOTHING, "over_because": [],
     }  # fmt: skip
     assert (shown["spent_usd"], shown["remaining_usd"]) == ("1770.000000000", "41.000000000")
 

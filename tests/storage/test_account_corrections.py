@@ -62,6 +62,8 @@ async def test_they_follow_every_correction(
     for cost in (99, 207, 207):
         await correct(db, cost, budget)
     assert spent(sql) == after
+    added = {subject: after[subject] - cost for subject, cost in before.items()}
+    assert dict(sql.rows("SELECT subject, corrected_nano FROM budget_accounts")) == added
     begun_later = await begin(db, *scope, name="later")
     assert begun_later.scope == budget.scope
     assert spent(sql, "later") == after, "as one that begins now"

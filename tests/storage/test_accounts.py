@@ -16,7 +16,7 @@ from gateway.core.accounts import Account
 from gateway.core.escrow import Charged, Purse, Standing
 from gateway.storage.accounts import Accounts, Granted, Lease, Want, charge, release, standing_of
 from gateway.storage.engine import Database
-from tests.databases import new_database
+from tests.databases import Operator, new_database
 
 MONTH = Account("everything", "everything", 0)
 KEY = Account("each-key", "key=ci", 0)
@@ -83,11 +83,12 @@ async def test_what_is_charged_moves_from_leased_to_spent(db: Database) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_a_provider_bills_beyond_the_slice_takes_nobody_elses(db: Database) -> None:
+async def test_what_a_provider_bills_beyond_the_slice_takes_nobody_elses(db: Database, sql: Operator) -> None:
     await leased(Accounts(db, "one"), want(10))
     await leased(Accounts(db, "other"), want(50))
     await charged(db, "one", 30)
     assert await standing(db) == Standing(30, 0, 50)
+    assert sql.one("SELECT beyond_nano FROM budget_accounts") == 20
     await charged(db, "soft", 5)
     assert await standing(db) == Standing(35, 0, 50)
 

@@ -154,13 +154,15 @@ async def test_what_was_leased_stays_leased_and_what_was_counted_is_counted_anew
     await ship(db, tmp_path, [a_call(1)])
     day = START_US - 8 * HOUR_US
     sql.run(
-        "INSERT INTO budget_accounts VALUES ('b', 'key=old', :day, 7, 7, 0), ('b', 'everything', :day, 9, 9, 0)",
+        "INSERT INTO budget_accounts VALUES "
+        "('b', 'key=old', :day, 7, 7, 0, 1, 1), ('b', 'everything', :day, 9, 9, 0, 1, 1)",
         day=day,
     )
     account = Account("b", "everything", day)
     await Accounts(db, "process").lease([Want(account, 5, 5, 100, 0)], NOW)
     assert await spent(db, sql) == {"everything": 1_600_000}
-    assert sql.rows("SELECT reserve_nano, leased_nano FROM budget_accounts") == [(0, 5)]
+    anew = sql.rows("SELECT reserve_nano, leased_nano, corrected_nano, beyond_nano FROM budget_accounts")
+    assert anew == [(0, 5, 0, 0)]
 
 
 @pytest.mark.anyio

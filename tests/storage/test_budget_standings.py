@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.budgets import Budget, Raise
+from gateway.core.budgets import Budget, Mode, Raise
 from gateway.core.scopes import scope_of
 from gateway.core.windows import Window
 from gateway.storage.budget_seeds import shape_of
-from gateway.storage.budget_standings import BudgetStanding, BudgetStandings, Figures
+from gateway.storage.budget_standings import BudgetStanding, BudgetStandings, Figures, Over
 from gateway.storage.engine import Database
 from tests.databases import Operator
 
@@ -32,7 +32,7 @@ def account(
     sql: Operator, budget: str, subject: str, start_us: int, spent: int, reserve: int = 0, leased: int = 0
 ) -> None:
     sql.run(
-        "INSERT INTO budget_accounts VALUES (:budget, :subject, :start, :spent, :reserve, :leased)",
+        "INSERT INTO budget_accounts VALUES (:budget, :subject, :start, :spent, :reserve, :leased, 0, 0)",
         budget=budget, subject=subject, start=start_us, spent=spent, reserve=reserve, leased=leased,
     )  # fmt: skip
 
@@ -85,11 +85,33 @@ async def test_what_is_beyond_the_limit_is_shown_and_nothing_remains(db: Databas
     """Known fault 44: a limit that was lowered, or a provider that billed beyond its own."""
     account(sql, "b", "everything", MONTH, 120, 30)
     ((_, figures),) = await stand(db, sql, Budget("b", 100, Window.MONTH))
-    assert figures == Figures(120, 30, 0, 0, 50)
+    assert figures == Figures(120, 30, 0, 0, 50, (Over.LOWERED,))
     ((raised, now),) = await stand(db, sql, Budget("b", 100, Window.MONTH, raised=Raise(60, NOW + 1)))
     assert (raised.limit, now) == (160, Figures(120, 30, 0, 10, 0))
     ((_, no_more),) = await stand(db, sql, Budget("b", 100, Window.MONTH, raised=Raise(60, NOW)))
     assert no_more == figures
+
+
+@pytest.mark.parametrize(
+    ("limit", "mode", "corrected", "beyond", "because"),
+    [
+        (150, Mode.HARD, 40, 40, ()),
+        (100, Mode.HARD, 0, 0, (Over.LOWERED,)),
+        (100, Mode.HARD, 50, 0, (Over.CORRECTED,)),
+        (100, Mode.HARD, 0, 60, (Over.BILLED_BEYOND,)),
+        (100, Mode.HARD, 20, 30, (Over.CORRECTED, Over.BILLED_BEYOND)),
+        (100, Mode.HARD, 10, 30, (Over.LOWERED, Over.CORRECTED, Over.BILLED_BEYOND)),
+        (100, Mode.HARD, -10, 0, (Over.LOWERED,)),
+        (100, Mode.SOFT, 10, 0, (Over.SOFT,)),
+    ],
+)
+async def test_what_is_over_has_its_reasons(
+    db: Database, sql: Operator, limit: int, mode: Mode, corrected: int, beyond: int, because: tuple[Over, ...]
+) -> None:
+    account(sql, "b", "everything", MONTH, 120, 30)
+    sql.run("UPDATE budget_accounts SET corrected_nano = :c, beyond_nano = :b", c=corrected, b=beyond)
+    ((_, figures),) = await stand(db, sql, Budget("b", limit, Window.MONTH, mode=mode))
+    assert (figures.over, figures.because) == (150 - limit, because)
 
 
 async def test_many_budgets_each_in_its_own_window(db: Database, sql: Operator) -> None:
@@ -123,11 +145,11 @@ async def test_values_counted_apart_are_summed_and_the_poorest_says_what_remains
     account(sql, "b", "key=old", DAY, 999)
     budget = Budget("b", 100, Window.MONTH, scope=PER_KEY)
     ((one, figures),) = await stand(db, sql, budget)
-    assert (figures, one.subjects) == (Figures(201, 14, 6, 0, 10), 3)
+    assert (figures, one.subjects) == (Figures(201, 14, 6, 0, 10, (Over.LOWERED,)), 3)
     standings = BudgetStandings(db, lambda: NOW)
     each = await standings.subjects(budget)
     assert [(one.subject, one.figures) for one in each] == [
-        ("key=c", Figures(101, 9, 1, 0, 10)),
+        ("key=c", Figures(101, 9, 1, 0, 10, (Over.LOWERED,))),
         ("key=b", Figures(90, 5, 0, 5, 0)),
         ("key=a", Figures(10, 0, 5, 85, 0)),
     ]

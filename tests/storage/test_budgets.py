@@ -128,7 +128,7 @@ ACCOUNTS = "SELECT budget, subject, spent_nano FROM budget_accounts ORDER BY bud
 def account(sql: Operator, budget: str, spent: int, leased: int = 0) -> None:
     day = NOW - NOW % 86_400_000_000
     sql.run(
-        "INSERT INTO budget_accounts VALUES (:budget, 'everything', :day, :spent, 0, :leased)",
+        "INSERT INTO budget_accounts VALUES (:budget, 'everything', :day, :spent, 0, :leased, 0, 0)",
         budget=budget, day=day, spent=spent, leased=leased,
     )  # fmt: skip
 
