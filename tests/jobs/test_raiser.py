@@ -7,6 +7,7 @@ from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Alert, Severity
 from gateway.core.alerts.facts import Minute
 from gateway.core.alerts.finding import Armed, Finding
+from gateway.core.alerts.metering import MeteringGap
 from gateway.core.alerts.service import Errors
 from gateway.core.alerts.threshold import Threshold
 from gateway.core.budgets import Budget, Budgets
@@ -29,7 +30,7 @@ EACH_KEY = scope_of([("key", "*")])
 class Finds:
     """A watch that finds the same in every minute, and, like every watch, tells it once."""
 
-    def __init__(self, subject: str = "s", **concerns: str) -> None:
+    def __init__(self, subject: str = "everything", **concerns: str) -> None:
         self.told = False
         self.subject = subject
         self.concerns = concerns
@@ -97,3 +98,16 @@ async def test_a_rule_does_what_it_says_to_whom_it_watches(
     assert [effect_of(one) for one in await ActionRepository(db).all()] == effects
     assert ("action" in alert.facts) is (armed.deed is not None)
     assert ("the rule r acts" in caplog.text) is (armed.deed is not None)
+
+
+@pytest.mark.parametrize("scope", ["*", "ci"])
+async def test_a_ledger_that_is_behind_freezes_nobody(db: Database, scope: str) -> None:
+    """Nor does a rule that watches one key's calls alone freeze that key for it."""
+    rule = MeteringGap("gaps", scope_of([("key", scope)]))
+    alerts = AlertRepository(db, now_us=FakeClock().now_us)
+    raiser = Raiser(alerts, lambda: NO_BUDGETS)
+    raiser.show(Minute(0, behind_s=100.0), [(rule.watch(), Armed(rule, (), Deed(Act.FREEZE)))])
+    await raiser.raise_all()
+    (alert,) = (await alerts.page()).items
+    assert alert.facts["action"] == "nothing was done: this is about the ledger, and about nobody's calls"
+    assert await ActionRepository(db).all() == []
