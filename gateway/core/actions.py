@@ -178,15 +178,12 @@ class InForce:
         self.downgrades = bool(downgrades)
         self._downgrades = ScopeIndex(downgrades)
 
-    def model_for(self, facts: CallFacts, may_use: Callable[[str], bool]) -> str | None:
-        """The model that a call is sent to instead of the one that it asks for; null: none, or none that its key may
-        use. The action that was made first counts."""
+    def models_for(self, facts: CallFacts, may_use: Callable[[str], bool]) -> list[str]:
+        """The models that a call is to be sent to instead of the one that it asks for, of those that its key may use:
+        that of the action that was made first before the others."""
         found = [action for _, action in self._downgrades.of(seen_of(facts))]
-        for action in sorted(found, key=_made):
-            model = action.deed.model
-            if model is not None and model != facts.model and may_use(model):
-                return model
-        return None
+        models = [action.deed.model for action in sorted(found, key=_made)]
+        return [model for model in models if model is not None and model != facts.model and may_use(model)]
 
 
 def _why_frozen(action: Action) -> str:

@@ -127,9 +127,9 @@ def test_a_call_goes_to_the_model_of_the_first_action_that_binds_it() -> None:
     later = replace(action(replace(DOWNGRADE, model="tiny"), finding("session=run-1")), made_us=9)
     found = InForce([later, of_team])
     assert found.downgrades
-    assert found.model_for(CALL, lambda model: True) == "small"
-    assert found.model_for(CALL, lambda model: model != "small") == "tiny", "a key that may not use the first"
-    assert found.model_for(replace(CALL, team="ads"), lambda model: True) == "tiny"
-    assert found.model_for(replace(CALL, team="ads", session=None), lambda model: True) is None
-    assert InForce([of_team]).model_for(replace(CALL, model="small"), lambda model: True) is None
+    assert found.models_for(CALL, lambda model: True) == ["small", "tiny"]
+    assert found.models_for(CALL, lambda model: model != "small") == ["tiny"], "a key that may not use the first"
+    assert found.models_for(replace(CALL, team="ads"), lambda model: True) == ["tiny"]
+    assert found.models_for(replace(CALL, team="ads", session=None), lambda model: True) == []
+    assert InForce([of_team]).models_for(replace(CALL, model="small"), lambda model: True) == []
     assert not InForce().downgrades
