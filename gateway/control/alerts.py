@@ -87,7 +87,7 @@ async def list_actions(services: Given, limit: Limit = 50, cursor: Cursor = None
 
 @router.post("/actions/{id}/confirm")
 async def confirm(id: str, services: Given) -> Response:
-    """Have it done: it waits to be confirmed. Safe to repeat."""
+    """Have it done: it waits to be confirmed. Safe to repeat; a conflict where the same is in force already."""
     return await _decided(id, Stage.IN_FORCE, services)
 
 

@@ -176,6 +176,16 @@ async def test_an_action_is_confirmed_seen_and_undone(admin: httpx.AsyncClient, 
     assert (await admin.post("/admin/alerts/actions/action-9/undo")).status_code == 404
 
 
+async def test_what_is_in_force_already_is_named(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
+    await desk.repository.raise_alert(ALERT, [], FREEZE)
+    other = replace(FREEZE, id="action-2", rule="other", deed=Deed(Act.FREEZE), stage=Stage.IN_FORCE)
+    await desk.repository.raise_alert(replace(ALERT, window="w2"), [], other)
+    refused = await admin.post("/admin/alerts/actions/action-1/confirm")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert refused.json()["detail"] == "the key web is frozen already, by the action action-2 of the rule other"
+    assert "tollkeeper alerts undo action-2" in refused.text
+
+
 async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
     lower = replace(FREEZE, deed=Deed(Act.LOWER, limit_nano=1_000_000_000), subject="b", stage=Stage.IN_FORCE)
     stated = {"name": "b", "limit_usd": "5"}
