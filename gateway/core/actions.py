@@ -142,16 +142,28 @@ def effect_of(action: Action) -> str:
     return f"calls of {action.subject or EVERYTHING} go to {deed.model}"
 
 
-def advice_of(action: Action) -> str:
-    """What was done or would be, and what a person can do about it."""
-    if action.stage is Stage.ASKED:
-        return f"asks to confirm that {effect_of(action)}: tollkeeper alerts confirm {action.id}"
-    return f"{effect_of(action)}; to undo it: tollkeeper alerts undo {action.id}"
+def advice_of(action: Action, rule: str | None = None) -> str:
+    """What holds now or would, and what a person can do about it. `rule`: that fired; another one may have done it
+    before."""
+    effect = effect_of(action)
+    if rule not in (None, action.rule):
+        effect += f" already, by the rule {action.rule}"
+    return _ADVICE[action.stage].format(effect=effect, id=action.id)
+
+
+_ADVICE: Mapping[Stage, str] = {
+    Stage.ASKED: "asks to confirm that {effect}: tollkeeper alerts confirm {id}",
+    Stage.IN_FORCE: "{effect}; to undo it: tollkeeper alerts undo {id}",
+    Stage.UNDONE: "no longer in force: {effect} ({id}); it is done again when its rule fires again",
+    Stage.DECLINED: "not done: {effect} ({id}); it is asked again when its rule fires again",
+}
 
 
 def with_action(alert: Alert, action: Action | str) -> Alert:
     """An alert that says what came with it."""
-    told = {"action": action} if isinstance(action, str) else {"action": advice_of(action), "action_id": action.id}
+    if isinstance(action, str):
+        return replace(alert, facts={**alert.facts, "action": action})
+    told = {"action": advice_of(action, alert.rule), "action_id": action.id}
     return replace(alert, facts={**alert.facts, **told})
 
 

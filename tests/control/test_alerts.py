@@ -150,6 +150,20 @@ async def test_nothing_is_told_without_the_token(plane: Plane) -> None:
 FREEZE = Action("action-1", ALERT.id, "loops", Deed(Act.FREEZE, asks=True), "web", ALERT.raised_us, Stage.ASKED)
 
 
+async def test_what_is_decided_is_logged(
+    admin: httpx.AsyncClient, desk: AlertDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await desk.repository.raise_alert(ALERT, [], FREEZE)
+    for word in ("confirm", "undo"):
+        await admin.post(f"/admin/alerts/actions/action-1/{word}")
+    said = "admin has decided what the rule loops does:"
+    assert [one.getMessage() for one in caplog.records if one.name == "gateway.control.alerts"] == [
+        f"{said} the key web is frozen; to undo it: tollkeeper alerts undo action-1",
+        f"{said} no longer in force: the key web is frozen (action-1); it is done again when its rule fires again",
+    ]
+
+
 async def test_an_action_is_confirmed_seen_and_undone(admin: httpx.AsyncClient, desk: AlertDesk, plane: Plane) -> None:
     await plane.services.keys.add(Key("k9", "web", "tk-web", "d" * 64, 1), "me")
     await desk.repository.raise_alert(ALERT, ["ops"], FREEZE)

@@ -106,7 +106,12 @@ def test_a_person_reads_what_was_done_and_how_to_undo_it() -> None:
     assert done.id == asked.id == f"action-{alert_of(found).id.removeprefix('alert-')}", "one of each alert"
     assert advice_of(done) == f"the key ci is frozen; to undo it: tollkeeper alerts undo {done.id}"
     assert advice_of(asked) == f"asks to confirm that the key ci is frozen: tollkeeper alerts confirm {done.id}"
+    over, declined = replace(done, stage=Stage.UNDONE), replace(asked, stage=Stage.DECLINED)
+    assert advice_of(over).startswith(f"no longer in force: the key ci is frozen ({done.id}); it is done again when")
+    assert advice_of(declined).startswith(f"not done: the key ci is frozen ({done.id}); it is asked again when")
     assert with_action(alert_of(found), done).facts["action_id"] == done.id
+    of_another = with_action(alert_of(found), replace(done, rule="other")).facts["action"]
+    assert "the key ci is frozen already, by the rule other; to undo it" in str(of_another)
 
 
 def test_only_what_is_in_force_counts() -> None:
