@@ -81,14 +81,10 @@ class ActionStore(Followed[Action]):
 
     def lowered(self) -> Mapping[str, Nano]:
         """What limits of budgets are lowered to, by their names."""
-        return limits_of(self.in_force)
+        return {name: action.deed.limit_nano or 0 for name, action in self.in_force.lowered.items()}
 
     def _arrange(self, stored: Sequence[Action]) -> None:
         self.in_force = InForce(stored)
-
-
-def limits_of(in_force: InForce) -> dict[str, Nano]:
-    return {name: action.deed.limit_nano or 0 for name, action in in_force.lowered.items()}
 
 
 async def make(session: WriteSession, action: Action) -> Action:

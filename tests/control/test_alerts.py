@@ -202,8 +202,8 @@ async def test_what_is_in_force_already_is_named(admin: httpx.AsyncClient, desk:
 
 async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
     lower = replace(FREEZE, deed=Deed(Act.LOWER, limit_nano=1_000_000_000), subject="b", stage=Stage.IN_FORCE)
-    stated = {"name": "b", "limit_usd": "5"}
-    assert (await admin.post("/admin/budgets", json=stated)).json()["lowered_to_usd"] is None
+    made = (await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "5"})).json()
+    assert (made["lowered_to_usd"], made["lowered_by"]) == (None, None)
     await desk.repository.raise_alert(ALERT, [], lower)
     shown = (await admin.get("/admin/budgets/b")).json()
     assert (shown["limit_usd"], shown["lowered_to_usd"], shown["remaining_usd"]) == (
@@ -211,3 +211,7 @@ async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClie
         "1.000000000",
         "1.000000000",
     )
+    assert shown["lowered_by"] == {"rule": "loops", "action_id": "action-1"}
+    assert (await admin.get("/admin/budgets")).json()["items"][-1]["lowered_by"] == shown["lowered_by"]
+    await admin.post("/admin/alerts/actions/action-1/undo")
+    assert (await admin.get("/admin/budgets/b")).json()["lowered_by"] is None
