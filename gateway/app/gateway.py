@@ -21,6 +21,7 @@ from gateway.app.configured import (
     provider_keys,
     retries_of,
 )
+from gateway.app.downgrades import downgrade_problems
 from gateway.app.health import Condition
 from gateway.app.limits import limit_desk
 from gateway.app.prices import price_book, price_desk
@@ -59,7 +60,7 @@ from gateway.proxy.pipeline import Pipeline
 from gateway.proxy.relay import Relay
 from gateway.proxy.route import Route
 from gateway.proxy.settle import Settle
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.storage.accounts import Accounts
 from gateway.storage.actions import ActionRepository, ActionStore
 from gateway.storage.clock import wall_clock_us
@@ -150,6 +151,8 @@ class Gateway:
         self.tokenizer = HelperTokenizer()
         self.upstreams = upstreams_of(configured, self.clock)
         self.prices = price_book(settings, self.providers)
+        if wrong := list(downgrade_problems(settings, self.providers, self.aliases, self.prices)):
+            raise SettingsError(wrong)
         self.price_repository = PriceRepository(self.database, now_us)
         self.price_store = PriceStore(self.price_repository, self.prices, read_price_map, now_us)
         self.scheduler = self._jobs()

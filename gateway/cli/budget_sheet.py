@@ -103,7 +103,9 @@ def _terms(standing: BudgetStanding, now_us: int) -> list[tuple[str, str]]:
     if raised is not None:
         lines.append(("raised", f"by {money([raised['usd']])[0]} until {raised['until']}, in the limit above"))
     if (lowered := facts["lowered_to_usd"]) is not None:
-        lines.append(("lowered", f"to {money([lowered])[0]} by an alert rule: tollkeeper alerts actions"))
+        by = facts["lowered_by"]
+        told = f"by the rule {by['rule']}; to undo it: tollkeeper alerts undo {by['action_id']}"
+        lines.append(("lowered", f"to {money([lowered])[0]} {told}"))
     return lines
 
 

@@ -39,7 +39,7 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
         settings = read_settings(config)
         file = settings.file
         notes += _missing_secrets(settings)
-        mistakes = [*_provider_problems(settings), *_price_problems(settings, notes)]
+        mistakes = [*_provider_problems(settings), *_price_problems(settings, notes), *_downgrade_problems(settings)]
     except SettingsError as error:  # what cannot be read cannot be looked at any further
         mistakes = error.problems
     mistakes.sort(key=lambda mistake: (mistake.line is None, mistake.line or 0))
@@ -124,3 +124,22 @@ def _price_problems(settings: "Settings", notes: list[str]) -> "Iterator[Problem
             yield Problem(line, path, doubt.sentence, doubt.advice, settings.source)
         elif doubt is not None:
             notes.append(f"{path}: {doubt.sentence}")
+
+
+def _downgrade_problems(settings: "Settings") -> "Iterator[Problem]":
+    """Calls that are moved to a model that cannot answer them."""
+    stated = [budget.downgrade_to for budget in settings.budgets.named.values()]
+    if not any([*stated, *(rule.downgrade_to for rule in settings.alerts.rules.values())]):
+        return
+    from gateway.app.configured import aliases_of
+    from gateway.app.downgrades import downgrade_problems
+    from gateway.cli.prices_desk import file_prices, providers_of
+    from gateway.core.pricing import PriceBook
+    from gateway.providers.price_map import load_price_map
+
+    providers = providers_of(settings)
+    try:
+        prices = PriceBook(load_price_map(), file_prices(settings))
+    except Fault:
+        return  # of prices that make no sense another look tells
+    yield from downgrade_problems(settings, providers, aliases_of(settings, providers), prices)

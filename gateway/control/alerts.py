@@ -3,6 +3,7 @@
 Channels come from the settings file and cannot be changed here.
 """
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -12,11 +13,12 @@ from gateway.control.alerts_shown import action_facts, alert_facts, channel_fact
 from gateway.control.alerts_trial import try_channel
 from gateway.control.declared import put_in_force
 from gateway.control.dependencies import ACTOR, Given, Json, Services, refuse_strange
-from gateway.core.actions import Stage
+from gateway.core.actions import Stage, advice_of
 from gateway.core.alerts.event import Alert
 from gateway.core.errors import Fault, Kind
 from gateway.storage.deliveries import Delivery
 
+logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/admin/alerts", tags=["alerts"], dependencies=[Depends(refuse_strange)])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -87,7 +89,7 @@ async def list_actions(services: Given, limit: Limit = 50, cursor: Cursor = None
 
 @router.post("/actions/{id}/confirm")
 async def confirm(id: str, services: Given) -> Response:
-    """Have it done: it waits to be confirmed. Safe to repeat."""
+    """Have it done: it waits to be confirmed. Safe to repeat; a conflict where the same is in force already."""
     return await _decided(id, Stage.IN_FORCE, services)
 
 
@@ -130,6 +132,7 @@ def _shown(services: Services, alert: Alert) -> dict[str, Any]:
 
 async def _decided(id: str, stage: Stage, services: Services) -> Response:
     action = await services.alerts.actions.decide(id, stage, ACTOR)
+    logger.info("%s has decided what the rule %s does: %s", ACTOR, action.rule, advice_of(action))
     await put_in_force(services.alerts.acting, services.budgets.store)
     return Json(action_facts(action))
 

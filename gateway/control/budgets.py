@@ -129,6 +129,11 @@ class RaiseView(BaseModel):
     until: str
 
 
+class LoweredView(BaseModel):
+    rule: str
+    action_id: str
+
+
 class BudgetView(FiguresView):
     name: str
     limit_usd: str
@@ -145,6 +150,8 @@ class BudgetView(FiguresView):
     raised: RaiseView | None
     lowered_to_usd: str | None
     """By an alert rule, see `/admin/alerts/actions`."""
+    lowered_by: LoweredView | None
+    """That rule, and the action that ends when it is undone."""
 
 
 class SubjectView(FiguresView):

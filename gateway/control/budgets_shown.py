@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.control import times
+from gateway.core.actions import Action
 from gateway.core.budgets import Raise
 from gateway.core.money import usd_text
 from gateway.storage.budget_standings import BudgetStanding, Figures, SubjectStanding
@@ -28,6 +29,7 @@ def budget_facts(standing: BudgetStanding, now_us: int) -> dict[str, Any]:
         "unpriced": "allow" if budget.unpriced_allowed else "refuse",
         "raised": _raised(budget.raised, now_us),
         "lowered_to_usd": usd_text(budget.lowered_nano),
+        "lowered_by": _lowered_by(standing.lowered_by),
     }
 
 
@@ -45,6 +47,10 @@ def _figures(figures: Figures | None) -> dict[str, Any]:
     names = ("spent", "reserve", "held", "remaining", "over")
     amounts = {f"{name}_usd": None if figures is None else usd_text(getattr(figures, name)) for name in names}
     return {**amounts, "over_because": None if figures is None else [str(one) for one in figures.because]}
+
+
+def _lowered_by(action: Action | None) -> dict[str, str] | None:
+    return None if action is None else {"rule": action.rule, "action_id": action.id}
 
 
 def _raised(raised: Raise | None, now_us: int) -> dict[str, str | None] | None:

@@ -3,6 +3,7 @@
 A call's frames carry its accounts whole, so their texts are short whatever a client sends.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -11,6 +12,7 @@ MOST = 24
 """Accounts of one call, over all of its attempts."""
 SUBJECT_MAX = 160
 """Bytes of a subject, in UTF-8."""
+_DIGEST = re.compile("~[0-9a-f]{24}")
 ACCOUNT_MAX = 512
 """Bytes of an account as JSON: names of 64 characters, every character of a subject escaped."""
 
@@ -38,3 +40,9 @@ def short(subject: str) -> str:
         return whole
     digest = blake2b(told, digest_size=12).hexdigest()
     return f"{told[: SUBJECT_MAX - 25].decode(errors='ignore')}~{digest}"
+
+
+def shortened(subject: str) -> bool:
+    """Whether a subject may be what `short` has made of a longer one: then it does not say all that it stands for."""
+    size = len(subject.encode(errors="replace"))
+    return SUBJECT_MAX - 3 <= size <= SUBJECT_MAX and _DIGEST.fullmatch(subject[-25:]) is not None

@@ -13,7 +13,7 @@ from gateway.core.alerts.finding import Finding, concerned, dollars
 from gateway.core.calls import CallFacts
 from gateway.core.moments import moment
 from gateway.core.money import Nano
-from gateway.core.scopes import ANY, EVERYTHING, OF_CALL, TAG, Scope, ScopeIndex, seen_of
+from gateway.core.scopes import ANY, EVERYTHING, OF_CALL, TAG, Scope, ScopeIndex, read, seen_of, written
 from gateway.core.value import value
 
 
@@ -53,55 +53,83 @@ class Action:
     @property
     def scope(self) -> Scope:
         """Of a downgrade: whose calls it binds."""
-        return Scope(tuple(sorted(concerned(self.subject).items())))
+        return Scope(tuple(sorted(read(self.subject).items())))
 
 
 def action_of(deed: Deed, finding: Finding, alert: Alert, scope: Scope | None) -> Action | str:
     """What a rule does about a finding; or why there is nobody to do it to. `scope`: that of the rule, or of the
-    budget that it watches."""
-    fixed = {} if scope is None else {dimension: has for dimension, has in scope.parts if has != ANY}
-    subject = _SUBJECTS[deed.act](finding, {**fixed, **concerned(finding.subject)})
-    if subject is None:
-        return _NOBODY[deed.act]
+    budget that it watches. It is never done to anybody but whom the finding is about."""
+    subject = _SUBJECTS[deed.act](finding, _whose(finding, scope)) if finding.of_calls else _Nobody(_THE_LEDGER)
+    if isinstance(subject, _Nobody):
+        return f"nothing was done: {subject.why}"
     stage = Stage.ASKED if deed.asks else Stage.IN_FORCE
     id = f"action-{alert.id.removeprefix('alert-')}"
     return Action(id, alert.id, finding.rule, deed, subject, alert.raised_us, stage)
 
 
-def _key(finding: Finding, parts: Mapping[str, str]) -> str | None:
-    return finding.concerns.get("key") or parts.get("key")
+@value(frozen=True)
+class _Whose:
+    """The calls that a finding is about."""
+
+    parts: Mapping[str, str]
+    """What all of them have in common."""
+    whole: bool
+    """Whether every call with these is one of them."""
 
 
-def _budget(finding: Finding, _parts: Mapping[str, str]) -> str | None:
-    return finding.concerns.get("budget")
+@value(frozen=True)
+class _Nobody:
+    why: str
 
 
-def _calls(finding: Finding, parts: Mapping[str, str]) -> str | None:
-    if not parts:
-        return "" if finding.subject == EVERYTHING else None
+_THE_LEDGER = "this is about the ledger, and about nobody's calls"
+_UNTOLD = "its subject is shortened, or stands for several, so it does not say whose calls these are"
+
+
+def _whose(finding: Finding, scope: Scope | None) -> _Whose:
+    own = concerned(finding.subject)
+    if scope is None:
+        return _Whose(own, bool(own))
+    told = bool(own) or finding.subject == EVERYTHING
+    if told and set(own) != set(scope.counted):
+        return _Whose({}, False)  # the budget was made anew meanwhile
+    fixed = {dimension: has for dimension, has in scope.parts if has != ANY}
+    return _Whose({**fixed, **own}, told)
+
+
+def _key(finding: Finding, whose: _Whose) -> str | _Nobody:
+    """All calls are of one key; it may have made others."""
+    key = whose.parts.get("key") or finding.concerns.get("key")
+    return key or _Nobody("these calls have no key that could be frozen" if whose.whole else _UNTOLD)
+
+
+def _budget(finding: Finding, _: _Whose) -> str | _Nobody:
+    budget = finding.concerns.get("budget")
+    if budget is None:
+        return _Nobody("there is no budget to lower")
+    if finding.subject != EVERYTHING:
+        return _Nobody(f"the budget {budget} has one limit for all that it counts apart, not for {finding.subject}")
+    return budget
+
+
+def _calls(_: Finding, whose: _Whose) -> str | _Nobody:
+    parts = {name: whose.parts[name] for name in sorted(whose.parts)}
+    if not whose.whole or ANY in parts.values() or read(written(parts)) != parts:
+        return _Nobody(_UNTOLD)
     if not all(_of_call(name) for name in parts):
-        return None
-    return ",".join(f"{name}={_quoted(parts[name])}" for name in sorted(parts))
+        return _Nobody("what these calls have in common is known only once their model is")
+    return written(parts)
 
 
-_SUBJECTS: Mapping[Act, Callable[[Finding, Mapping[str, str]], str | None]] = {
+_SUBJECTS: Mapping[Act, Callable[[Finding, _Whose], str | _Nobody]] = {
     Act.FREEZE: _key,
     Act.LOWER: _budget,
     Act.DOWNGRADE: _calls,
-}
-_NOBODY: Mapping[Act, str] = {
-    Act.FREEZE: "nothing was done: these calls have no key that could be frozen",
-    Act.LOWER: "nothing was done: there is no budget to lower",
-    Act.DOWNGRADE: "nothing was done: what these calls have in common is known only once their model is",
 }
 
 
 def _of_call(dimension: str) -> bool:
     return dimension in OF_CALL or dimension.startswith(f"{TAG}:")
-
-
-def _quoted(has: str) -> str:
-    return has.replace("%", "%25").replace(",", "%2C")
 
 
 def effect_of(action: Action) -> str:
@@ -114,16 +142,28 @@ def effect_of(action: Action) -> str:
     return f"calls of {action.subject or EVERYTHING} go to {deed.model}"
 
 
-def advice_of(action: Action) -> str:
-    """What was done or would be, and what a person can do about it."""
-    if action.stage is Stage.ASKED:
-        return f"asks to confirm that {effect_of(action)}: tollkeeper alerts confirm {action.id}"
-    return f"{effect_of(action)}; to undo it: tollkeeper alerts undo {action.id}"
+def advice_of(action: Action, rule: str | None = None) -> str:
+    """What holds now or would, and what a person can do about it. `rule`: that fired; another one may have done it
+    before."""
+    effect = effect_of(action)
+    if rule not in (None, action.rule):
+        effect += f" already, by the rule {action.rule}"
+    return _ADVICE[action.stage].format(effect=effect, id=action.id)
+
+
+_ADVICE: Mapping[Stage, str] = {
+    Stage.ASKED: "asks to confirm that {effect}: tollkeeper alerts confirm {id}",
+    Stage.IN_FORCE: "{effect}; to undo it: tollkeeper alerts undo {id}",
+    Stage.UNDONE: "no longer in force: {effect} ({id}); it is done again when its rule fires again",
+    Stage.DECLINED: "not done: {effect} ({id}); it is asked again when its rule fires again",
+}
 
 
 def with_action(alert: Alert, action: Action | str) -> Alert:
     """An alert that says what came with it."""
-    told = {"action": action} if isinstance(action, str) else {"action": advice_of(action), "action_id": action.id}
+    if isinstance(action, str):
+        return replace(alert, facts={**alert.facts, "action": action})
+    told = {"action": advice_of(action, alert.rule), "action_id": action.id}
     return replace(alert, facts={**alert.facts, **told})
 
 
@@ -150,15 +190,12 @@ class InForce:
         self.downgrades = bool(downgrades)
         self._downgrades = ScopeIndex(downgrades)
 
-    def model_for(self, facts: CallFacts, may_use: Callable[[str], bool]) -> str | None:
-        """The model that a call is sent to instead of the one that it asks for; null: none, or none that its key may
-        use. The action that was made first counts."""
+    def models_for(self, facts: CallFacts, may_use: Callable[[str], bool]) -> list[str]:
+        """The models that a call is to be sent to instead of the one that it asks for, of those that its key may use:
+        that of the action that was made first before the others."""
         found = [action for _, action in self._downgrades.of(seen_of(facts))]
-        for action in sorted(found, key=_made):
-            model = action.deed.model
-            if model is not None and model != facts.model and may_use(model):
-                return model
-        return None
+        models = [action.deed.model for action in sorted(found, key=_made)]
+        return [model for model in models if model is not None and model != facts.model and may_use(model)]
 
 
 def _why_frozen(action: Action) -> str:

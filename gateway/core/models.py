@@ -1,4 +1,4 @@
-"""How much a model takes and makes, as far as it is known: what bounds a request that says nothing of it."""
+"""How much a model takes and makes, and what, as far as it is known: what bounds a request that says nothing of it."""
 
 from gateway.core.value import value
 
@@ -11,6 +11,8 @@ class ModelFacts:
     """The longest prompt."""
     output: int | None = None
     """The longest answer."""
+    embeds: bool | None = None
+    """Whether it makes embeddings, and no text; null where nobody says."""
 
 
 NO_FACTS = ModelFacts()

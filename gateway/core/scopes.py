@@ -158,6 +158,17 @@ def subject_of(scope: Scope, seen: Seen) -> str | None:
     return short(",".join(counted)) if counted else EVERYTHING
 
 
+def written(parts: Mapping[str, str]) -> str:
+    """Dimensions and their values as a subject writes them, `key=ci,team=search`."""
+    return ",".join([f"{name}={_quoted(has)}" for name, has in parts.items()])
+
+
+def read(text: str) -> dict[str, str]:
+    """What `written` wrote; of any other text what looks like it."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {name: has.replace("%2C", ",").replace("%25", "%") for name, equals, has in pairs if equals}
+
+
 def _quoted(has: str) -> str:
     """Two values must not read as one: the comma between them is never a value's own."""
     return has.replace("%", "%25").replace(",", "%2C") if "%" in has or "," in has else has

@@ -38,9 +38,9 @@ class Raiser:
             alert, armed, action = self._found[0]
             raised = await self._alerts.raise_alert(alert, armed.channels, action)
             self._found.popleft()
-            if raised and action is not None:
-                told = action if isinstance(action, str) else f"{action.deed.act} {action.subject} ({action.id})"
-                logger.warning("the rule %s acts: %s", alert.rule, told)
+            if raised is not None and action is not None:
+                acts = "cannot act" if isinstance(action, str) else "acts"
+                logger.warning("the rule %s %s: %s", alert.rule, acts, raised.facts["action"])
 
     def _action(self, armed: Armed, finding: Finding, alert: Alert) -> Action | str | None:
         if armed.deed is None:

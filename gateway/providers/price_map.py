@@ -66,7 +66,7 @@ class PriceMap:
         return self._of(kind).prices.keys()
 
     def facts(self, kind: str, model: str) -> ModelFacts:
-        """How much a kind's model takes and makes."""
+        """How much a kind's model takes and makes, and what."""
         return self._of(kind).facts.get(_as_listed(kind, model), NO_FACTS)
 
     def refused_of(self, kind: str) -> Mapping[str, str]:
@@ -187,9 +187,9 @@ def _of_kind(kind: str, texts: Mapping[str, str], book: str) -> _OfKind:
 
 
 def _facts(entry: Mapping[str, object]) -> ModelFacts:
-    """Its bounds; of two figures for the answer the larger, for a bound must hold."""
+    """Its bounds, and whether it embeds; of two figures for the answer the larger, for a bound must hold."""
     outputs = [one for name in ("max_output_tokens", "max_tokens") if (one := _tokens(entry.get(name)))]
-    return _shared(_tokens(entry.get("max_input_tokens")), max(outputs, default=None))
+    return _shared(_tokens(entry.get("max_input_tokens")), max(outputs, default=None), entry["mode"] == "embedding")
 
 
 def _tokens(stated: object) -> int | None:

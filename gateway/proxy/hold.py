@@ -84,11 +84,14 @@ class Hold:
 
         Raises `Fault`: budget spent, held by others, price unknown, over the call's own cap, unavailable.
         """
-        own = reach_of(call.body, generates=call.arrival.endpoint is not Endpoint.EMBEDDINGS)
+        embeds = call.arrival.endpoint is Endpoint.EMBEDDINGS
+        own = reach_of(call.body, generates=not embeds)
         ticket.max_cost_nano = call.max_cost_nano
         actions = self._actions()
-        if actions.downgrades and (ordered := actions.model_for(ticket.facts, call.caller.may_use)) is not None:
-            plan = await self._downgraded(ticket, ordered)
+        for ordered in actions.models_for(ticket.facts, call.caller.may_use) if actions.downgrades else ():
+            if (instead := await self._downgraded(ticket, ordered, embeds)) is not None:
+                plan = instead
+                break
         while True:
             ticket.reach = reach = self._limited(own, plan, ticket)
             wanted = self._at_once(reach, plan, ticket)
@@ -100,7 +103,10 @@ class Hold:
             cheaper = short.lack.bound.budget.downgrade_to
             if not _downgrades(short.lack) or cheaper is None or ticket.downgraded_from is not None:
                 raise short.fault
-            plan = await self._downgraded(ticket, cheaper)
+            instead = await self._downgraded(ticket, cheaper, embeds)
+            if instead is None:
+                raise short.fault
+            plan = instead
 
     @staticmethod
     def _limited(own: Reach, plan: Plan, ticket: Ticket) -> Reach:
@@ -110,13 +116,29 @@ class Hold:
         ticket.lowered = plan.default_limit
         return replace(own, limit=plan.default_limit)
 
-    async def _downgraded(self, ticket: Ticket, cheaper: str) -> Plan:
-        """Where the call goes instead. Its budgets are those of the model that answers: one of the model that was
-        asked for binds it no more."""
+    async def _downgraded(self, ticket: Ticket, cheaper: str, embeds: bool) -> Plan | None:
+        """Where the call goes instead; null if nobody there can answer it. Its budgets are those of the model that
+        answers: one of the model that was asked for binds it no more. Raises `Fault`: nobody has the model."""
+        try:
+            plan = self._fitting(await self._route(cheaper), embeds)
+        except Fault:
+            if not embeds:
+                raise
+            return None  # nobody knows it as one that embeds
+        if plan is None:
+            return None
         ticket.downgraded_from = ticket.downgraded_from or ticket.facts.model
         ticket.facts = replace(ticket.facts, model=cheaper)
         ticket.lowered, ticket.bound_at = None, None
-        return await self._route(cheaper)
+        return plan
+
+    def _fitting(self, plan: Plan, embeds: bool) -> Plan | None:
+        """Without those that cannot answer such a call: embeddings take a model that is known to make them, and all
+        else one that is not. A stored vector of another kind of model would be worth nothing."""
+        targets = [target for target in plan.targets if bool(self._prices.facts(target).embeds) is embeds]
+        if len(targets) == len(plan.targets):
+            return plan
+        return replace(plan, targets=tuple(targets)) if targets else None
 
     def needed(self, call: Call, plan: Plan) -> bool:
         """Whether `__call__` has anything to do: nobody waits for a step that has not."""

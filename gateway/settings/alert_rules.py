@@ -30,6 +30,16 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "errors": ("scope", "minutes", "calls", "share"),
 }
 """The parameters of each kind, besides those of every rule."""
+TELLS_APART: Mapping[str, tuple[str, ...]] = {
+    "anomaly": ("key",),
+    "runaway": ("key", "session"),
+    "price_unknown": ("target",),
+    "price_changed": ("target",),
+    "metering_gap": ("target",),
+    "latency": ("target",),
+    "errors": ("target",),
+}
+"""What a kind that watches no budget tells calls apart by, unless the rule states a `scope`."""
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "threshold": ("budget",),
     "forecast": ("budget",),

@@ -4,13 +4,14 @@ Works on settings that were read, some of which may have been wrong; what was to
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
-from gateway.settings.alert_rules import OF_ACTIONS, TAKES, AlertRuleSettings
-from gateway.settings.budgets import BudgetSettings
+from gateway.settings.alert_rules import OF_ACTIONS, TAKES, TELLS_APART, AlertRuleSettings
+from gateway.settings.budgets import BudgetSettings, Parts
 from gateway.settings.limits import LimitSettings
 from gateway.settings.model import PriceSettings, ProviderSettings, Settings
-from gateway.settings.names import ADDRESS_NEEDED, split_target
+from gateway.settings.names import ADDRESS_NEEDED, one_target, split_target
 from gateway.settings.problems import Report, Wrong, did_you_mean
 from gateway.settings.source import Node
 
@@ -140,8 +141,12 @@ def _check_budget(
 
 
 def _check_asked_for(model: str, stated: Node, settings: Settings, providers: set[str], report: Report) -> None:
-    """A model as a client asks for it."""
+    """A model as a client asks for it, that somebody serves."""
     if "/" in model and model not in settings.models:
+        try:
+            one_target(model)
+        except Wrong as wrong:
+            report.add(stated.path, stated.origin, wrong.message, wrong.hint)
         _check_target(model, stated, providers, report)
     elif model not in settings.models:
         hint = did_you_mean(model, settings.models) if settings.models else "write a target, PROVIDER/MODEL"
@@ -185,42 +190,84 @@ def _check_action(
             report.add(stated.path, stated.origin, f"has no meaning without `action: {action}`", "write both or none")
     if rule.ask and rule.action is None and (asked := node.below("ask")):
         report.add(asked.path, asked.origin, "there is nothing to confirm", "state an `action`, or leave this out")
-    stated = node.below("downgrade_to")
-    if rule.action == "downgrade" and rule.downgrade_to is not None and stated is not None:
-        _check_asked_for(rule.downgrade_to, stated, settings, providers, report)
+    _check_does_something(node, rule, settings, providers, report)
     why = _ACTION_NEEDS[rule.action](rule, settings) if rule.action in _ACTION_NEEDS else None
     if why is not None and (acts := node.below("action")):
         report.add(acts.path, acts.origin, *why)
 
 
-_Why: TypeAlias = tuple[str, str] | None
+def _check_does_something(
+    node: Node, rule: AlertRuleSettings, settings: Settings, providers: set[str], report: Report
+) -> None:
+    """A model that somebody serves, and another one; a limit below the one that there is."""
+    stated = node.below("downgrade_to")
+    if rule.action == "downgrade" and rule.downgrade_to is not None and stated is not None:
+        _check_asked_for(rule.downgrade_to, stated, settings, providers, report)
+        if ("model", rule.downgrade_to) in _scope(rule, settings):
+            report.add(stated.path, stated.origin, "these calls ask for that model already", "name another one")
+    if rule.action == "lower" and rule.lower_to is not None and (stated := node.below("lower_to")):
+        limit = _limit_in_file(rule.budget or "", settings)
+        if limit is not None and rule.lower_to >= limit:
+            message = f"the limit of the budget {rule.budget} is {limit} anyway, and {rule.lower_to} is not below that"
+            report.add(stated.path, stated.origin, message, "state what it is to be lowered to, USD")
+
+
+_Why: TypeAlias = tuple[str, str | None] | None
+
+
+def _scope(rule: AlertRuleSettings, settings: Settings) -> Parts:
+    """Whose calls it watches, as far as the file says."""
+    budget = settings.budgets.named.get(rule.budget or "")
+    return budget.scope if budget is not None else rule.scope or ()
+
+
+def _limit_in_file(budget: str, settings: Settings) -> Decimal | None:
+    """What the file says that may be spent of a budget, a key's own too; null if it declares none of that name."""
+    named = settings.budgets.named.get(budget)
+    if named is not None:
+        return named.limit_usd
+    prefix, _, key = budget.partition(":")
+    owner = settings.keys.get(key) if prefix == "key" else None
+    return None if owner is None or owner.budget is None else owner.budget[0]
 
 
 def _nobody_to_freeze(rule: AlertRuleSettings, settings: Settings) -> _Why:
-    if rule.kind == "runaway" or "key" in _dimensions(rule, settings):
+    if "key" in _dimensions(rule, settings):
         return None
-    return ("this rule does not tell keys apart, so it cannot freeze one", 'give it a `scope` with `key: "*"`')
+    takes = TAKES.get(rule.kind, ())
+    hint = 'anomaly and runaway do, and rules with a `scope` that has `key: "*"`'
+    if "scope" in takes:
+        hint = 'give it a `scope` with `key: "*"`'
+    elif "budget" in takes:
+        hint = f"only a budget with `key` in its `scope` does, and {rule.budget} has none"
+    return ("this rule does not tell keys apart, so it cannot freeze one", hint)
 
 
-def _nothing_to_lower(rule: AlertRuleSettings, _settings: Settings) -> _Why:
-    if "budget" in TAKES.get(rule.kind, ()):
+def _nothing_to_lower(rule: AlertRuleSettings, settings: Settings) -> _Why:
+    if "budget" not in TAKES.get(rule.kind, ()):
+        return ("this rule watches no budget that it could lower", "threshold, forecast and burn_rate do")
+    scope = _scope(rule, settings)
+    apart = [name for name, fixed in scope if fixed == "*" or (name, fixed[-2:]) == ("tag", "=*")]
+    if not apart:
         return None
-    return ("this rule watches no budget that it could lower", "threshold, forecast and burn_rate do")
+    message = f"the budget {rule.budget} counts each {apart[0]} apart, and has one limit for all of them"
+    return (message, "it would be lowered for everybody, whoever is found: watch a budget of one, or freeze")
 
 
 def _known_too_late(rule: AlertRuleSettings, settings: Settings) -> _Why:
-    late = rule.kind == "price_changed" or _dimensions(rule, settings) & {"target", "provider"}
-    if not late:
+    if not _dimensions(rule, settings) & {"target", "provider"}:
         return None
-    return ("it watches who is asked, which is known only after the model is", "watch keys, teams, models or tags")
+    hint = "give it a `scope` of keys, teams, models or tags" if "scope" in TAKES.get(rule.kind, ()) else None
+    return ("it watches who is asked, which is known only after the model is", hint)
 
 
 def _dimensions(rule: AlertRuleSettings, settings: Settings) -> set[str]:
-    """What the rule, or its budget, tells calls apart by. Of a budget that the file does not declare: anything."""
+    """What the rule, or its budget, tells calls apart by. Of a budget that the file does not declare, or that is a
+    key's own: keys."""
     if rule.budget is not None and rule.budget not in settings.budgets.named:
         return {"key"}
     scope = rule.scope if rule.budget is None else settings.budgets.named[rule.budget].scope
-    return {dimension for dimension, _ in scope or ()}
+    return set(TELLS_APART.get(rule.kind, ())) if scope is None else {dimension for dimension, _ in scope}
 
 
 _ACTION_NEEDS: Mapping[str | None, Callable[[AlertRuleSettings, Settings], _Why]] = {

@@ -105,7 +105,8 @@ def _allowed(text: str) -> str:
     return text
 
 
-def _target(text: str) -> str:
+def one_target(text: str) -> str:
+    """A target's name. Raises `Wrong`."""
     split_target(text)
     if "*" in text:
         raise Wrong(f"{quoted(text)} is not one target", "name each target")
@@ -114,7 +115,7 @@ def _target(text: str) -> str:
 
 kind = scalar("kind", _kind)
 lender = scalar("kind", _lender)
-target = scalar("target", _target)
+target = scalar("target", one_target)
 allowed_models = listing(scalar("model name", _allowed), "list of model names, `*` at the end of one: any")
 
 

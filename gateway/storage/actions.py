@@ -44,12 +44,14 @@ class ActionRepository:
     async def decide(self, id: str, stage: Stage, actor: str) -> Action:
         """Bring an action to one of the stages of `LEADS_TO`; the action as it is now. Safe to repeat.
 
-        Raises `Fault`: not found, conflict if it stands where this cannot follow.
+        Raises `Fault`: not found, conflict if it stands where this cannot follow, or the same is in force already.
         """
         now = self._now_us()
         here = (_columns.id == id) & (_columns.stage == LEADS_TO[stage].value)
         values = {"stage": stage.value, "decided_us": now, "decided_by": plain(actor)}
         async with self._db.write() as session:
+            if stage is Stage.IN_FORCE:
+                await _refuse_second(session, id)
             moved = await session.run(update(alert_actions).where(here).values(values))
             action = await _find(session, id)
             if action is None:
@@ -79,14 +81,10 @@ class ActionStore(Followed[Action]):
 
     def lowered(self) -> Mapping[str, Nano]:
         """What limits of budgets are lowered to, by their names."""
-        return limits_of(self.in_force)
+        return {name: action.deed.limit_nano or 0 for name, action in self.in_force.lowered.items()}
 
     def _arrange(self, stored: Sequence[Action]) -> None:
         self.in_force = InForce(stored)
-
-
-def limits_of(in_force: InForce) -> dict[str, Nano]:
-    return {name: action.deed.limit_nano or 0 for name, action in in_force.lowered.items()}
 
 
 async def make(session: WriteSession, action: Action) -> Action:
@@ -94,24 +92,42 @@ async def make(session: WriteSession, action: Action) -> Action:
 
     That is another one where the same is in force already, or waits to be confirmed.
     """
-    deed = action.deed
-    standing = (Stage.IN_FORCE.value, Stage.ASKED.value) if deed.asks else (Stage.IN_FORCE.value,)
-    same = select(alert_actions).where(
-        _columns.act == deed.act.value,
-        _columns.subject == plain(action.subject),
-        _columns.stage.in_(standing),
-        _columns.limit_nano.is_not_distinct_from(deed.limit_nano),
-        _columns.model.is_not_distinct_from(deed.model),
-    )
-    row = await session.first(same.order_by(_columns.number).limit(1))
-    if row is not None:
-        return _action(row)
+    await advance(session, _NOUN)  # first: whoever makes or confirms the same at this moment waits here
+    standing = (Stage.IN_FORCE, Stage.ASKED) if action.deed.asks else (Stage.IN_FORCE,)
+    same = await _same(session, action, standing)
+    if same is not None:
+        return same
     await session.run(insert(alert_actions).values(_values(action)))
     told = {"rule": action.rule, "effect": effect_of(action)}
     entry = AuditEntry(action.made_us, f"rule:{action.rule}", f"action.{action.stage.value}", action.id, told)
     await record_change(session, entry)
-    await advance(session, _NOUN)
     return action
+
+
+async def _same(session: ReadSession, action: Action, stages: Sequence[Stage]) -> Action | None:
+    """The first one in one of these stages that does the same to the same."""
+    same = select(alert_actions).where(
+        _columns.act == action.deed.act.value,
+        _columns.subject == plain(action.subject),
+        _columns.stage.in_([stage.value for stage in stages]),
+        _columns.limit_nano.is_not_distinct_from(action.deed.limit_nano),
+        _columns.model.is_not_distinct_from(action.deed.model),
+    )
+    row = await session.first(same.order_by(_columns.number).limit(1))
+    return None if row is None else _action(row)
+
+
+async def _refuse_second(session: WriteSession, id: str) -> None:
+    """Of two that do the same one is enough: a person who undoes one must not be left with the other."""
+    await advance(session, _NOUN)
+    asked = await _find(session, id)
+    if asked is None or asked.stage is not Stage.ASKED:
+        return
+    other = await _same(session, asked, (Stage.IN_FORCE,))
+    if other is not None:
+        message = f"{effect_of(other)} already, by the action {other.id} of the rule {other.rule}"
+        hint = f"decline this one; to undo what is in force: tollkeeper alerts undo {other.id}"
+        raise Fault(Kind.CONFLICT, message, hint=hint)
 
 
 async def in_force(session: ReadSession) -> InForce:

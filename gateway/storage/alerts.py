@@ -40,9 +40,9 @@ class AlertRepository:
 
     async def raise_alert(
         self, alert: Alert, channels: Sequence[str], action: Action | str | None = None, *, over: bool = False
-    ) -> bool:
-        """Store an alert, what tells these channels of it, and what its rule does; false if there is one of its rule,
-        subject and window.
+    ) -> Alert | None:
+        """Store an alert, what tells these channels of it, and what its rule does; the alert as it says that. Null if
+        there is one of its rule, subject and window.
 
         That one stays as it is, resolved or not, and nothing is done again. `action`: or why there is none; `over`: it
         waits for nobody, so it is resolved as soon as it is told. Raises `Fault` (unavailable); then it may be raised
@@ -50,19 +50,19 @@ class AlertRepository:
         """
         async with self._db.read() as reading:
             if await _find(reading, alert.id) is not None:
-                return False
+                return None
         async with self._db.write() as session:
             if isinstance(action, Action):
                 if await _find(session, alert.id) is not None:
-                    return False  # raised meanwhile
+                    return None  # raised meanwhile
                 action = await make(session, action)
             if action is not None:
                 alert = with_action(alert, action)
             values = _columns(resolved(alert, alert.raised_us) if over else alert) | {"channels": json.dumps(channels)}
             if not await session.run(insert(alerts).values(values).on_conflict_do_nothing()):
-                return False
+                return None
             await self._tell(session, alert, channels)
-        return True
+        return alert
 
     async def resolve_alert(self, rule: str, subject: str, window: str) -> bool:
         """What a rule watches is well again; false if it has raised no alert, or one that is resolved already.

@@ -12,14 +12,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import CTE, BigInteger, ColumnElement, Select, Text, and_, case, cast, column, func, select, values
 
+from gateway.core.actions import Action
 from gateway.core.budgets import Budget, Mode
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.core.windows import Span, span_of
-from gateway.storage.actions import in_force, limits_of
+from gateway.storage.actions import in_force
 from gateway.storage.budget_seeds import shape_of, shapes_of
 from gateway.storage.clock import wall_clock_us
-from gateway.storage.engine import Database, ReadSession
+from gateway.storage.engine import Database
 from gateway.storage.tables import budget_accounts, budget_leases
 
 _accounts = budget_accounts.c
@@ -67,6 +68,8 @@ class BudgetStanding:
     """Null: it has not begun to count. One of the settings file begins when a gateway starts with it."""
     subjects: int
     """How many have an account in this window."""
+    lowered_by: Action | None = None
+    """The action of an alert rule that has lowered its limit."""
 
 
 @value(frozen=True)
@@ -91,11 +94,18 @@ class BudgetStandings:
         now_us = self._now_us()
         spans = {budget.name: _span(budget, now_us) for budget in budgets}
         async with self._db.read() as session:
-            budgets = await _lowered(session, budgets)
+            lowered = (await in_force(session)).lowered
+            budgets = [_lowered(budget, lowered) for budget in budgets]
             shapes = await shapes_of(session, list(spans))
             rows = await session.all(_summed(_wanted(budgets, spans, now_us)))
         found = {row.budget: row for row in rows}
-        standings = [_standing(budget, spans[budget.name], now_us, found.get(budget.name)) for budget in budgets]
+        standings = [
+            replace(
+                _standing(budget, spans[budget.name], now_us, found.get(budget.name)),
+                lowered_by=lowered.get(budget.name),
+            )
+            for budget in budgets
+        ]
         return [
             one if shapes.get(one.budget.name) == shape_of(one.budget) else replace(one, figures=None, subjects=0)
             for one in standings
@@ -107,15 +117,16 @@ class BudgetStandings:
         spans = {budget.name: _span(budget, now_us)}
         charged = _accounts.spent_nano + _accounts.reserve_nano
         async with self._db.read() as session:
-            statement = _each(_wanted(await _lowered(session, [budget]), spans, now_us))
+            lowered = (await in_force(session)).lowered
+            statement = _each(_wanted([_lowered(budget, lowered)], spans, now_us))
             rows = await session.all(statement.order_by(charged.desc(), _accounts.subject).limit(limit))
         return [SubjectStanding(row.subject, _figures(budget, row)) for row in rows]
 
 
-async def _lowered(session: ReadSession, budgets: Sequence[Budget]) -> list[Budget]:
-    """With what alert rules have lowered them to."""
-    limits = limits_of(await in_force(session))
-    return [replace(budget, lowered_nano=limits.get(budget.name)) for budget in budgets]
+def _lowered(budget: Budget, lowered: Mapping[str, Action]) -> Budget:
+    """With what an alert rule has lowered it to."""
+    action = lowered.get(budget.name)
+    return replace(budget, lowered_nano=None if action is None else action.deed.limit_nano)
 
 
 def _span(budget: Budget, now_us: int) -> Span:

@@ -17,7 +17,7 @@ from gateway.core.alerts.service import Latency
 from gateway.core.alerts.threshold import Threshold
 from gateway.core.errors import Fault
 from gateway.core.scopes import Scope
-from gateway.settings.alert_rules import TAKES, AlertRuleSettings
+from gateway.settings.alert_rules import TAKES, TELLS_APART, AlertRuleSettings
 
 
 def given(kind: str, **stated: Any) -> AlertRuleSettings:
@@ -53,6 +53,14 @@ def test_every_kind_of_the_file_has_its_rule_and_every_parameter_a_field() -> No
 @pytest.mark.parametrize("kind", WITHOUT_PARAMETERS)
 def test_most_kinds_work_by_their_defaults(kind: str) -> None:
     assert default_rule(kind).rule.name == kind
+
+
+def test_the_file_knows_what_each_kind_tells_calls_apart_by() -> None:
+    scopes = {kind: getattr(rule_of("x", given(kind, above=1.0)), "scope", None) for kind in TELLS_APART}
+    by = {kind: tuple(name for name, _ in scope.parts) for kind, scope in scopes.items() if scope is not None}
+    assert by.items() <= TELLS_APART.items()
+    assert {kind for kind, takes in TAKES.items() if "scope" in takes} == set(by)
+    assert set(KINDS) - set(TELLS_APART) == {kind for kind, takes in TAKES.items() if "budget" in takes}
 
 
 def test_a_rule_is_armed_with_its_channels() -> None:

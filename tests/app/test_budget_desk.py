@@ -37,6 +37,7 @@ async def test_a_rule_lowers_a_budget_everywhere_until_that_is_undone(db: Databa
     assert limits() == {"all": 3, "other": 7}
     (standing, _) = await desk.standings.of(desk.declared)
     assert (standing.limit, standing.budget.lowered_nano) == (3_000_000_000, 3_000_000_000)
+    assert standing.lowered_by == LOWER
     assert standing.figures is not None
     assert standing.figures.remaining == 3_000_000_000
     await ActionRepository(db).decide("action-1", Stage.UNDONE, "me")

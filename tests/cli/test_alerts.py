@@ -143,3 +143,12 @@ def test_what_asks_is_decided(data: Path, word: str, state: str, said: str) -> N
     (shown,) = json.loads(alerts(data, "actions", "--json")[1])["items"]
     assert (shown["state"], shown["asks"]) == (state, True)
     assert shown["decided_by"]
+
+
+def test_what_is_in_force_already_is_named(data: Path) -> None:
+    made(data, replace(FREEZE, deed=Deed(Act.FREEZE, asks=True), stage=Stage.ASKED))
+    made(data, replace(FREEZE, id="action-2", rule="other"))
+    code, _, error = alerts(data, "confirm", "action-1")
+    assert code == 1
+    assert "the key ci is frozen already, by the action action-2 of the rule other" in error
+    assert "tollkeeper alerts undo action-2" in error

@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 
 from gateway.core.accounts import Account
+from gateway.core.actions import Action
+from gateway.core.alerts.deed import Act, Deed
+from gateway.core.alerts.event import Alert
 from gateway.core.budgets import Budget
 from gateway.core.escrow import Charged
 from gateway.core.windows import Window
 from gateway.storage.accounts import charge
+from gateway.storage.alerts import AlertRepository
 from gateway.storage.audit import AuditLog
 from gateway.storage.budget_standings import BudgetStandings
 from gateway.storage.engine import Database
 from tests.cli.books import append, call
 from tests.cli.terminal import environment, invoke
-from tests.databases import new_database
+from tests.databases import new_database, opened, url_of
 
 NANO = 1_000_000_000
 FILE = """
@@ -264,6 +268,27 @@ def test_one_that_counts_apart_shows_the_dearest_and_how_many_there_are(data: Pa
     assert "$100.00 each" in text
     assert "of the one with the least left" in text
     assert "51%" in text.splitlines()[1]
+
+
+def test_what_a_rule_has_lowered_says_which_and_how_to_undo_it(data: Path) -> None:
+    invoke(data, "budget", "set", "b", "--limit", "100")
+    assert shown(data, "show", "b")["lowered_by"] is None
+
+    async def lower() -> None:
+        async with opened(url_of(data / "tollkeeper.db")) as db:
+            alert = Alert("spent", "budget.threshold", "b", "2026-11/80", 1)
+            action = Action("action-1", alert.id, "spent", Deed(Act.LOWER, 40 * NANO), "b", 1)
+            await AlertRepository(db).raise_alert(alert, [], action)
+
+    asyncio.run(lower())
+    budget = shown(data, "show", "b")
+    assert (budget["lowered_to_usd"], budget["lowered_by"]) == (
+        "40.000000000",
+        {"rule": "spent", "action_id": "action-1"},
+    )
+    assert shown(data, "list")["items"][0]["lowered_by"] == budget["lowered_by"]
+    told = invoke(data, "budget", "show", "b").stdout
+    assert "to $40.00 by the rule spent; to undo it: tollkeeper alerts undo action-1" in " ".join(told.split())
 
 
 def test_every_change_leaves_an_audit_entry(data: Path) -> None:

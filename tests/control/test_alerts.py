@@ -150,6 +150,20 @@ async def test_nothing_is_told_without_the_token(plane: Plane) -> None:
 FREEZE = Action("action-1", ALERT.id, "loops", Deed(Act.FREEZE, asks=True), "web", ALERT.raised_us, Stage.ASKED)
 
 
+async def test_what_is_decided_is_logged(
+    admin: httpx.AsyncClient, desk: AlertDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await desk.repository.raise_alert(ALERT, [], FREEZE)
+    for word in ("confirm", "undo"):
+        await admin.post(f"/admin/alerts/actions/action-1/{word}")
+    said = "admin has decided what the rule loops does:"
+    assert [one.getMessage() for one in caplog.records if one.name == "gateway.control.alerts"] == [
+        f"{said} the key web is frozen; to undo it: tollkeeper alerts undo action-1",
+        f"{said} no longer in force: the key web is frozen (action-1); it is done again when its rule fires again",
+    ]
+
+
 async def test_an_action_is_confirmed_seen_and_undone(admin: httpx.AsyncClient, desk: AlertDesk, plane: Plane) -> None:
     await plane.services.keys.add(Key("k9", "web", "tk-web", "d" * 64, 1), "me")
     await desk.repository.raise_alert(ALERT, ["ops"], FREEZE)
@@ -176,10 +190,20 @@ async def test_an_action_is_confirmed_seen_and_undone(admin: httpx.AsyncClient, 
     assert (await admin.post("/admin/alerts/actions/action-9/undo")).status_code == 404
 
 
+async def test_what_is_in_force_already_is_named(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
+    await desk.repository.raise_alert(ALERT, [], FREEZE)
+    other = replace(FREEZE, id="action-2", rule="other", deed=Deed(Act.FREEZE), stage=Stage.IN_FORCE)
+    await desk.repository.raise_alert(replace(ALERT, window="w2"), [], other)
+    refused = await admin.post("/admin/alerts/actions/action-1/confirm")
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert refused.json()["detail"] == "the key web is frozen already, by the action action-2 of the rule other"
+    assert "tollkeeper alerts undo action-2" in refused.text
+
+
 async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClient, desk: AlertDesk) -> None:
     lower = replace(FREEZE, deed=Deed(Act.LOWER, limit_nano=1_000_000_000), subject="b", stage=Stage.IN_FORCE)
-    stated = {"name": "b", "limit_usd": "5"}
-    assert (await admin.post("/admin/budgets", json=stated)).json()["lowered_to_usd"] is None
+    made = (await admin.post("/admin/budgets", json={"name": "b", "limit_usd": "5"})).json()
+    assert (made["lowered_to_usd"], made["lowered_by"]) == (None, None)
     await desk.repository.raise_alert(ALERT, [], lower)
     shown = (await admin.get("/admin/budgets/b")).json()
     assert (shown["limit_usd"], shown["lowered_to_usd"], shown["remaining_usd"]) == (
@@ -187,3 +211,7 @@ async def test_what_a_rule_lowers_is_seen_with_the_budget(admin: httpx.AsyncClie
         "1.000000000",
         "1.000000000",
     )
+    assert shown["lowered_by"] == {"rule": "loops", "action_id": "action-1"}
+    assert (await admin.get("/admin/budgets")).json()["items"][-1]["lowered_by"] == shown["lowered_by"]
+    await admin.post("/admin/alerts/actions/action-1/undo")
+    assert (await admin.get("/admin/budgets/b")).json()["lowered_by"] is None

@@ -67,6 +67,7 @@ async def test_what_was_set_is_read_back_whole(admin: httpx.AsyncClient, plane: 
         "source": "admin",
         "raised": {"usd": "100.000000000", "until": "2026-11-30T23:00:00Z"},
         "lowered_to_usd": None,
+        "lowered_by": None,
     }
     assert answer.json() == shown
     assert (await admin.get("/admin/budgets/search")).json() == {**shown, "subjects": [], "subject_count": 0}

@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.accounts import ACCOUNT_MAX, SUBJECT_MAX, Account, places_of, short
+from gateway.core.accounts import ACCOUNT_MAX, SUBJECT_MAX, Account, places_of, short, shortened
 
 
 @given(st.text(st.characters(codec=None), max_size=400))
@@ -28,3 +28,11 @@ def test_long_subjects_that_begin_alike_stay_apart() -> None:
 def test_places_are_those_in_the_list() -> None:
     one, other = Account("a", "everything", 0), Account("b", "everything", 0)
     assert places_of([other, one], [one, other]) == (1, 0)
+
+
+@given(st.text(max_size=200))
+def test_a_subject_that_was_shortened_is_known_by_its_form(subject: str) -> None:
+    told = short(subject)
+    whole = "".join(one if one.isprintable() else f"%{ord(one):02X}" for one in subject)
+    assert shortened(told) is (told != whole)
+    assert not shortened(f"key=ci~{24 * 'a'}")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.accounts import short
 from gateway.core.actions import Action, InForce, Stage, action_of, advice_of, effect_of, with_action
 from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Severity, event_of
@@ -14,6 +15,9 @@ from gateway.core.scopes import Scope, scope_of
 
 FREEZE, LOWER = Deed(Act.FREEZE), Deed(Act.LOWER, limit_nano=5_000_000_000)
 DOWNGRADE = Deed(Act.DOWNGRADE, model="small")
+DEEDS = FREEZE, LOWER, DOWNGRADE
+SESSION = [("session", "*"), ("team", "a")]
+LONG = short("session=" + "s" * 200)
 CALL = CallFacts("c", 1, "/v1/chat/completions", "k1", "ci", "search", {"env": "prod"}, "run-1", None, "large")
 
 
@@ -34,8 +38,11 @@ def action(deed: Deed, found: Finding, scope: Scope | None = None) -> Action:
         (FREEZE, finding("key=ci,session=a", key="ci", session="a"), None, "the key ci is frozen"),
         (FREEZE, finding(budget="b"), [("key", "ci")], "the key ci is frozen"),
         (FREEZE, finding("key=a%2Cb", budget="b"), [("key", "*")], "the key a,b is frozen"),
-        (LOWER, finding("key=ci", budget="all"), None, "the budget all is lowered to $5.00"),
-        (DOWNGRADE, finding(), None, "calls of everything go to small"),
+        (FREEZE, finding(short("key=ci,session=" + "s" * 200), key="ci"), None, "the key ci is frozen"),
+        (FREEZE, finding("others", budget="b"), [("key", "ci"), ("session", "*")], "the key ci is frozen"),
+        (LOWER, finding(budget="all"), None, "the budget all is lowered to $5.00"),
+        (DOWNGRADE, finding(), [], "calls of everything go to small"),
+        (DOWNGRADE, finding(budget="b"), [("team", "a,b")], "calls of team=a%2Cb go to small"),
         (DOWNGRADE, finding("key=ci"), [("key", "*"), ("team", "search")], "calls of key=ci,team=search go to small"),
         (DOWNGRADE, finding("tag:env=prod"), None, "calls of tag:env=prod go to small"),
     ],
@@ -52,7 +59,9 @@ def test_it_acts_on_whom_the_finding_is_about(
         (FREEZE, finding("team=search"), "these calls have no key"),
         (LOWER, finding("key=ci"), "there is no budget"),
         (DOWNGRADE, finding("target=openai/x,team=search"), "known only once their model is"),
-        (DOWNGRADE, finding("others", budget="b"), "known only once their model is"),
+        (DOWNGRADE, finding(), "does not say whose calls"),
+        (replace(LOWER, asks=True), finding("key=ci", budget="all"), "has one limit for all that it counts apart"),
+        *[(deed, replace(finding(key="ci", budget="all"), of_calls=False), "is about the ledger") for deed in DEEDS],
     ],
 )
 def test_where_there_is_nobody_to_do_it_to_the_alert_says_so(deed: Deed, found: Finding, why: str) -> None:
@@ -63,13 +72,46 @@ def test_where_there_is_nobody_to_do_it_to_the_alert_says_so(deed: Deed, found: 
     assert nothing in str(event_of(with_action(alert, nothing), None))
 
 
+@pytest.mark.parametrize(
+    ("deed", "subject", "scope"),
+    [
+        (DOWNGRADE, "others", SESSION),
+        (FREEZE, "others", [("key", "*")]),
+        (DOWNGRADE, LONG, SESSION),
+        (DOWNGRADE, short("key=" + "k" * 127 + ",session=" + "s" * 60), [("key", "*"), ("session", "*")]),
+        (DOWNGRADE, short("session=a\n"), SESSION),
+        (DOWNGRADE, "session=*", SESSION),
+        (DOWNGRADE, "tag:a,team=b", [("tag", "a,team=*")]),
+        (DOWNGRADE, "everything", [("tag", "a,team=b")]),
+        (DOWNGRADE, "everything", SESSION),
+        (DOWNGRADE, "key=ci", SESSION),
+        (FREEZE, "everything", [("key", "ci"), ("session", "*")]),
+        (FREEZE, "team=b", [("key", "ci"), ("session", "*")]),
+    ],
+)
+def test_nothing_is_done_to_anybody_but_whom_the_finding_is_about(
+    deed: Deed, subject: str, scope: list[tuple[str, str]]
+) -> None:
+    """A subject that was shortened, that stands for all who came too late to be counted apart, that no scope can name,
+    or that is none of the scope's, for its budget was made anew meanwhile."""
+    found = finding(subject, budget="b")
+    nothing = action_of(deed, found, alert_of(found), scope_of(scope))
+    assert isinstance(nothing, str)
+    assert "does not say whose calls these are" in nothing
+
+
 def test_a_person_reads_what_was_done_and_how_to_undo_it() -> None:
     found = finding("key=ci", key="ci")
     done, asked = action(FREEZE, found), action(replace(FREEZE, asks=True), found)
     assert done.id == asked.id == f"action-{alert_of(found).id.removeprefix('alert-')}", "one of each alert"
     assert advice_of(done) == f"the key ci is frozen; to undo it: tollkeeper alerts undo {done.id}"
     assert advice_of(asked) == f"asks to confirm that the key ci is frozen: tollkeeper alerts confirm {done.id}"
+    over, declined = replace(done, stage=Stage.UNDONE), replace(asked, stage=Stage.DECLINED)
+    assert advice_of(over).startswith(f"no longer in force: the key ci is frozen ({done.id}); it is done again when")
+    assert advice_of(declined).startswith(f"not done: the key ci is frozen ({done.id}); it is asked again when")
     assert with_action(alert_of(found), done).facts["action_id"] == done.id
+    of_another = with_action(alert_of(found), replace(done, rule="other")).facts["action"]
+    assert "the key ci is frozen already, by the rule other; to undo it" in str(of_another)
 
 
 def test_only_what_is_in_force_counts() -> None:
@@ -90,9 +132,9 @@ def test_a_call_goes_to_the_model_of_the_first_action_that_binds_it() -> None:
     later = replace(action(replace(DOWNGRADE, model="tiny"), finding("session=run-1")), made_us=9)
     found = InForce([later, of_team])
     assert found.downgrades
-    assert found.model_for(CALL, lambda model: True) == "small"
-    assert found.model_for(CALL, lambda model: model != "small") == "tiny", "a key that may not use the first"
-    assert found.model_for(replace(CALL, team="ads"), lambda model: True) == "tiny"
-    assert found.model_for(replace(CALL, team="ads", session=None), lambda model: True) is None
-    assert InForce([of_team]).model_for(replace(CALL, model="small"), lambda model: True) is None
+    assert found.models_for(CALL, lambda model: True) == ["small", "tiny"]
+    assert found.models_for(CALL, lambda model: model != "small") == ["tiny"], "a key that may not use the first"
+    assert found.models_for(replace(CALL, team="ads"), lambda model: True) == ["tiny"]
+    assert found.models_for(replace(CALL, team="ads", session=None), lambda model: True) == []
+    assert InForce([of_team]).models_for(replace(CALL, model="small"), lambda model: True) == []
     assert not InForce().downgrades

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.calls import CallFacts
 from gateway.core.errors import Fault
-from gateway.core.scopes import EVERYTHING, Scope, scope_of, seen_of, subject_of
+from gateway.core.scopes import EVERYTHING, Scope, read, scope_of, seen_of, subject_of, written
 
 CALL = CallFacts(
     "id", 0, "/v1/chat/completions", "k1", "ci", "search", {"env": "prod", "job": "a,b"}, "s1", "anna", "fast"
@@ -47,6 +47,13 @@ def test_each_value_can_be_counted_apart() -> None:
 
 def test_two_values_never_read_as_one() -> None:
     assert subject(("tag", "job=*"), ("key", "*")) == "key=ci,tag:job=a%2Cb"
+
+
+def test_what_was_written_is_read() -> None:
+    parts = {"key": "ci", "tag:job": "a,b=%2C%25"}
+    assert written(parts) == "key=ci,tag:job=a%2Cb=%252C%2525"
+    assert read(written(parts)) == parts
+    assert read(EVERYTHING) == {}
 
 
 @pytest.mark.parametrize("part", [("key", "*"), ("session", "*"), ("end_user", "anna"), ("tag", "env=*")])

@@ -17,6 +17,8 @@ from gateway.providers.catalog import KINDS
 from gateway.providers.price_map import PriceMap, load_price_map
 from tests.providers.price_maps import GOOD, bill, made
 
+TEXT = ModelFacts(embeds=False)
+
 
 @pytest.fixture(scope="module")
 def bundled() -> PriceMap:
@@ -24,19 +26,21 @@ def bundled() -> PriceMap:
 
 
 def test_how_much_a_model_takes_and_makes(bundled: PriceMap) -> None:
-    assert bundled.facts("openai", "gpt-4o") == ModelFacts(128_000, 16_384)
+    assert bundled.facts("openai", "gpt-4o") == ModelFacts(128_000, 16_384, False)
     assert bundled.facts("gemini", "models/gemini-2.5-pro") == bundled.facts("gemini", "gemini-2.5-pro")
+    assert bundled.facts("openai", "text-embedding-3-small").embeds is True
     assert bundled.facts("openai", "unheard-of") == NO_FACTS
 
 
 @pytest.mark.parametrize(
     ("stated", "known"),
     [
-        ({}, NO_FACTS),
-        ({"max_input_tokens": 9, "max_output_tokens": 5, "max_tokens": 4}, ModelFacts(9, 5)),
-        ({"max_output_tokens": 4, "max_tokens": 5}, ModelFacts(None, 5)),
-        ({"max_input_tokens": 0, "max_output_tokens": -1, "max_tokens": "5"}, NO_FACTS),
-        ({"max_input_tokens": True, "max_output_tokens": 1.5}, NO_FACTS),
+        ({}, TEXT),
+        ({"mode": "embedding"}, ModelFacts(embeds=True)),
+        ({"max_input_tokens": 9, "max_output_tokens": 5, "max_tokens": 4}, ModelFacts(9, 5, False)),
+        ({"max_output_tokens": 4, "max_tokens": 5}, ModelFacts(None, 5, False)),
+        ({"max_input_tokens": 0, "max_output_tokens": -1, "max_tokens": "5"}, TEXT),
+        ({"max_input_tokens": True, "max_output_tokens": 1.5}, TEXT),
     ],
 )
 def test_what_bounds_a_model_is_believed_only_as_a_number(stated: dict[str, object], known: ModelFacts) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from gateway.core.alerts.deed import Act, Deed
 from gateway.core.budgets import Budget, Exhausted
 from gateway.core.calls import End
 from gateway.core.keys import Key
+from gateway.core.models import NO_FACTS, ModelFacts
+from gateway.core.pricing import FilePrice, Price, PriceBook
 from gateway.core.routing import Alias, Target
 from gateway.core.scopes import scope_of
-from tests.proxy.rig import A, B, chat, header, rig, whole
+from gateway.wire.openai import Endpoint
+from tests.proxy.rig import A, B, NoMap, Rig, alias, chat, header, rig, whole
 from tests.proxy.test_hold import budget, counted
 
 pytestmark = pytest.mark.anyio
@@ -112,3 +116,71 @@ async def test_a_model_that_a_rule_names_and_nobody_has_refuses_the_call() -> No
 async def test_it_is_refused_if_the_cheaper_one_does_not_fit_either() -> None:
     made = rig(budgets=[budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to="a/n")])
     assert (await made.call(chat(max_tokens=1000))).status == 429
+
+
+class Kinds(NoMap):
+    """Knows of some models whether they embed."""
+
+    def find(self, kind: str, model: str) -> Price | None:
+        return Price("kinds", {"input": Decimal("0.000001"), "output": Decimal("0.000001")})
+
+    def models(self, kind: str) -> tuple[str, ...]:
+        return ("embed", "text")
+
+    def facts(self, kind: str, model: str) -> ModelFacts:
+        known = {"embed": True, "text": False}.get(model)
+        return NO_FACTS if known is None else ModelFacts(embeds=known)
+
+
+PRICED = {"input": Decimal(2), "output": Decimal(10)}
+BOOK = PriceBook(Kinds(), [FilePrice("a/m", PRICED), FilePrice("a/*", like="openai"), FilePrice("b/*", free=True)])
+BOTH = alias("both", (A, "text"), (A, "embed"), (B, "embed"))
+"""Of the last nobody knows what it makes: what `b` has is priced here, and of no known kind."""
+
+
+def acts(model: str, **more: Any) -> Action:
+    return replace(SMALLER, deed=Deed(Act.DOWNGRADE, model=model), **more)
+
+
+def answering(*budgets: Budget, actions: tuple[Action, ...] = ()) -> Rig:
+    return rig(whole(), prices=BOOK, aliases=BOTH, budgets=budgets, actions=actions)
+
+
+async def embed(made: Rig) -> Any:
+    return await made.call(b'{"model": "a/m", "input": "one two"}', endpoint=Endpoint.EMBEDDINGS)
+
+
+@pytest.mark.parametrize("model", ["a/text", "b/embed", "a/unknown", "gone/x"])
+async def test_embeddings_are_moved_only_to_a_model_that_is_known_to_make_them(model: str) -> None:
+    """They stay as they are under an action, and are refused under a budget that is spent."""
+    made = answering(actions=(acts(model),))
+    reply = await embed(made)
+    assert (header(reply, "x-tollkeeper-target"), header(reply, "x-tollkeeper-downgraded-from")) == ("a/m", None)
+    assert (made.record.facts.model, made.record.downgraded_from) == ("a/m", None)
+    spent = budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to=model, scope=scope_of([("model", "a/m")]))
+    refused = answering(spent)
+    assert (await embed(refused)).status == 429
+    assert refused.record.facts.model == "a/m"
+    assert not refused.upstream.asked
+
+
+@pytest.mark.parametrize("model", ["a/embed", "both"])
+async def test_embeddings_are_moved_to_a_model_that_makes_them(model: str) -> None:
+    """Of an alias only to those of its targets that do."""
+    spent = budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to=model, scope=scope_of([("model", "a/m")]))
+    for made in (answering(spent), answering(actions=(acts("a/text", made_us=0), acts(model)))):
+        reply = await embed(made)
+        assert (header(reply, "x-tollkeeper-target"), header(reply, "x-tollkeeper-downgraded-from")) == (
+            "a/embed",
+            "a/m",
+        )
+        assert made.record.facts.model == model
+
+
+async def test_a_chat_is_not_moved_to_a_model_that_embeds() -> None:
+    stays = answering(actions=(acts("a/embed"),))
+    assert header(await stays.call(chat()), "x-tollkeeper-target") == "a/m"
+    moved = answering(actions=(acts("both"),))
+    assert header(await moved.call(chat()), "x-tollkeeper-target") == "a/text"
+    spent = answering(budget(1, exhausted=Exhausted.DOWNGRADE, downgrade_to="a/embed"))
+    assert (await spent.call(chat(max_tokens=9))).status == 429

@@ -1,5 +1,6 @@
 """Actions in SQL: made with their alert, once; decided by people; in force in memory."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,11 @@ from gateway.core.actions import Action, Stage
 from gateway.core.alerts.deed import Act, Deed
 from gateway.core.alerts.event import Alert
 from gateway.core.errors import Fault, Kind
-from gateway.storage.actions import ActionRepository, ActionStore, in_force
+from gateway.storage.actions import ActionRepository, ActionStore, in_force, make
 from gateway.storage.alerts import AlertRepository
 from gateway.storage.audit import AuditLog
 from gateway.storage.engine import Database
+from tests.databases import opened
 from tests.fakes.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +62,39 @@ async def test_what_was_asked_before_is_done_by_a_rule_that_does_not_ask(db: Dat
     assert (await raised(db, replace(ASKED, id="action-2"), "w2")).facts["action_id"] == "action-1"
     assert (await raised(db, replace(FREEZE, id="action-3"), "w3")).facts["action_id"] == "action-3"
     assert [one.id for one in await ActionRepository(db).all()] == ["action-3"]
+
+
+async def test_what_is_in_force_already_is_not_confirmed_again(db: Database) -> None:
+    """Whoever undid one of two would be left with the other."""
+    await raised(db, ASKED)
+    await raised(db, replace(FREEZE, id="action-2", rule="other"), "w2")
+    repository = ActionRepository(db)
+    before = await repository.revision()
+    with pytest.raises(
+        Fault, match="the key ci is frozen already, by the action action-2 of the rule other"
+    ) as refused:
+        await repository.decide("action-1", Stage.IN_FORCE, "me")
+    assert (refused.value.kind, refused.value.hint) == (
+        Kind.CONFLICT,
+        "decline this one; to undo what is in force: tollkeeper alerts undo action-2",
+    )
+    assert await repository.revision() == before
+    await repository.decide("action-2", Stage.UNDONE, "me")
+    assert (await repository.decide("action-1", Stage.IN_FORCE, "me")).stage is Stage.IN_FORCE
+
+
+async def test_of_two_that_are_confirmed_at_once_one_is_in_force(db: Database, database_url: str) -> None:
+    """They wait for the same row, in two processes too."""
+    await raised(db, ASKED)
+    other = replace(ASKED, id="action-2", deed=FREEZE.deed)
+    async with db.write() as session:
+        await make(session, other)
+    async with opened(database_url) as second:
+        both = [ActionRepository(db).decide("action-1", Stage.IN_FORCE, "me")]
+        both.append(ActionRepository(second).decide("action-2", Stage.IN_FORCE, "you"))
+        done = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["Action", "Fault"], done
+    assert len(await ActionRepository(db).all()) == 1
 
 
 @pytest.mark.parametrize("stage", [Stage.IN_FORCE, Stage.DECLINED])

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeAlias
 
+from gateway.core.accounts import shortened
 from gateway.core.alerts.deed import Deed
 from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import Minute
 from gateway.core.alerts.sliding import Recent
 from gateway.core.money import NANO_PER_USD, Nano, from_nano
+from gateway.core.scopes import read, written
 from gateway.core.value import value
 
 Figure: TypeAlias = str | int | float | None
@@ -40,6 +42,8 @@ class Finding:
     facts: Mapping[str, Figure]
     concerns: Mapping[str, str]
     """What an action could act on: `key`, `session`, `model`, `target`, `budget`."""
+    of_calls: bool = True
+    """Whether it is about calls of its subject; what is about the gateway itself concerns nobody."""
 
 
 class Watch(Protocol):
@@ -102,9 +106,9 @@ class Told:
 
 
 def concerned(subject: str) -> Mapping[str, str]:
-    """The dimensions in a subject's text, `key=ci,model=fast`."""
-    pairs = (part.partition("=") for part in subject.split(","))
-    return {name: has.replace("%2C", ",").replace("%25", "%") for name, equals, has in pairs if equals}
+    """The dimensions in a subject's text, `key=ci,model=fast`; none where it was shortened or stands for several."""
+    parts = read(subject)
+    return parts if written(parts) == subject and not shortened(subject) else {}
 
 
 def day_of(at_us: int) -> str:

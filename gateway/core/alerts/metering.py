@@ -1,7 +1,7 @@
 """`metering_gap`: our own figures cannot be trusted: tokens without a cost, answers without usage, more and more
 estimates, rows that do not reach the ledger. Silent failures are what users of such systems complain of most."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.alerts.event import Severity
 from gateway.core.alerts.facts import DAY_US, MINUTE_US, Minute, Sums, sums_of
@@ -144,7 +144,7 @@ class MeteringGapWatch:
             "allowed; see `tollkeeper doctor`"
         )
         facts: dict[str, str | int | float | None] = {"sign": "behind", "behind_s": late, "bound": self._rule.behind_s}
-        return [self._finding(EVERYTHING, window, minute.end_us, because, facts)]
+        return [replace(self._finding(EVERYTHING, window, minute.end_us, because, facts), of_calls=False)]
 
     def _finding(
         self, subject: str, window: str, at_us: int, because: str, facts: dict[str, str | int | float | None]

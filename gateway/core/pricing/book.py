@@ -113,8 +113,8 @@ class PriceBook:
         return None
 
     def facts(self, target: Target) -> ModelFacts:
-        """How much a target takes and makes: as known of its kind, at the kind's own addresses, or of the kind that its
-        price is borrowed from."""
+        """How much a target takes and makes, and what: as known of its kind, at the kind's own addresses, or of the
+        kind that its price is borrowed from."""
         kind = self.lender(target) or (target.provider.kind if target.provider.at_home else None)
         return NO_FACTS if kind is None else self.known.facts(kind, target.model)
 

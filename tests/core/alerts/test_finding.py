@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.accounts import short
 from gateway.core.alerts.finding import (
     Told,
     concerned,
@@ -27,6 +28,11 @@ def test_the_first_time_is_told_and_no_other() -> None:
 def test_a_subject_names_what_it_is_about() -> None:
     assert concerned("key=a%2Cb%25,session=s") == {"key": "a,b%", "session": "s"}
     assert concerned("everything") == {}
+
+
+@pytest.mark.parametrize("subject", ["others", short("key=ci,session=" + "s" * 200), short("session=a\n"), "tag:a,b=c"])
+def test_a_subject_that_does_not_say_all_names_nothing(subject: str) -> None:
+    assert concerned(subject) == {}
 
 
 def test_windows_are_in_utc() -> None:

@@ -65,6 +65,7 @@ def test_rows_that_do_not_move_are_told() -> None:
     (finding,) = found(RULE, late)
 
     assert (at(finding), finding.subject) == (2, "everything")
+    assert not finding.of_calls, "it concerns nobody, whatever the rule's scope"
     assert "a record has waited 61 s for the ledger, and 60 s are allowed" in finding.because
 
 
