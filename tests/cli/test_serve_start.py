@@ -35,7 +35,7 @@ ELSEWHERE = frozenset(
         *("alembic", "mako"),  # where there is something to migrate
         *("litellm", "huggingface_hub", "tokenizers", "aiohttp", "requests", "openai"),  # nowhere
         *("tiktoken", "regex"),  # in the process that counts tokens
-        *("httpx", "httpcore", "rich", "pygments"),  # in other commands
+        *("httpx", "httpcore", "rich", "pygments", "gateway.cli.commands"),  # in other commands
         *("psycopg", "psycopg_binary", "sqlalchemy.dialects.postgresql.base"),  # beside PostgreSQL
         *("sqlalchemy.orm", "pydantic.v1.main"),  # nowhere, though what is used comes with them
     )
