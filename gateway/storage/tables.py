@@ -83,7 +83,7 @@ calls = Table(
     number("limit_lowered_to"),
     words("downgraded_from"),
 )
-# Indexes of some rows only are so on PostgreSQL too (the migrations make them): to say it here would import all of it.
+# `sqlite_where`: so it is on PostgreSQL too, by the migrations; to say it here would import all of its dialect.
 Index(None, calls.c.started_us)
 Index(None, calls.c.session, sqlite_where=calls.c.session.is_not(None))
 
