@@ -24,6 +24,6 @@ with (
     contextlib.redirect_stderr(io.StringIO()),
     contextlib.suppress(SystemExit),
 ):
-    import_module("gateway.cli").app(["config", "check", "--config", os.devnull])
+    import_module("gateway.cli.commands").app(["config", "check", "--config", os.devnull])
 for folder in ("gateway", "migrations"):
     compileall.compile_dir(HOUSE / folder, quiet=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from gateway.control.refusals import STATUS
 from gateway.core.errors import Kind
 from gateway.proxy.refusals import REFUSALS

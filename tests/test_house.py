@@ -209,7 +209,7 @@ def commands() -> list[str]:
     """Every command that `--help` shows, without `tollkeeper`."""
     import typer
 
-    from gateway.cli import app
+    from gateway.cli.commands import app
 
     def below(group: typer.core.TyperGroup, words: tuple[str, ...]) -> Iterator[str]:
         for name, command in group.commands.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from gateway import __version__
 from gateway.core.errors import Fault, Kind, not_in_this_version
 
 if TYPE_CHECKING:
@@ -45,6 +46,27 @@ def group(about: str, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
         # Where `--help` was not given, typer would load pydantic to find out that nothing is nothing.
         context_settings={"default_map": {"help": False}},
     )
+
+
+def outermost() -> typer.Typer:
+    """The program's own group, which has no command yet."""
+    app = group("An LLM gateway that knows what every call used, took and cost.", Frame)
+    app.callback()(_options)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tollkeeper {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.frame import FAILED, Config, make_data_folder, read_settings, tell
+from gateway.cli.frame import FAILED, Config, make_data_folder, outermost, read_settings, tell
 from gateway.core.errors import Fault, Kind
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ def serve(
             _serve(settings, listener)
         else:
             raise typer.Exit(_serve_by_workers(workers, settings, listener))
+
+
+app = outermost()
+"""The program with this command alone."""
+app.command("serve")(serve)
 
 
 def _placed(settings: "Settings", host: str | None, port: int | None) -> "Settings":

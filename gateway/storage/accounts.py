@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.accounts import Account
 from gateway.core.escrow import Charged, Standing
 from gateway.core.money import Nano
 from gateway.core.value import value
 from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.lean import insert
 from gateway.storage.tables import budget_accounts, budget_leases
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.actions import Action, with_action
 from gateway.core.alerts.event import Alert, Severity, State, alert_id, event_of, link_to, message_id, plain, resolved
@@ -20,6 +19,7 @@ from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.deliveries import put
 from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.lean import insert
 from gateway.storage.pages import Page, newest_first
 from gateway.storage.tables import alerts
 

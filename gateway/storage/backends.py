@@ -9,11 +9,11 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import DialectName, SqliteFile, address_of
 from gateway.storage.bulk import BulkStatement
+from gateway.storage.lean import AsyncConnection, AsyncEngine
 from gateway.storage.sqlite import SqliteBackend
 
 

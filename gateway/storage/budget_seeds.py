@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import JSON, ColumnElement, Select, Subquery, case, cast, delete, func, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.budgets import Budget, Mode
 from gateway.core.money import Nano
@@ -21,6 +20,7 @@ from gateway.storage.address import DialectName
 from gateway.storage.bulk import BulkInsert, BulkStatement
 from gateway.storage.corrections import corrected
 from gateway.storage.engine import ReadSession, WriteSession
+from gateway.storage.lean import insert
 from gateway.storage.retention import kept_since
 from gateway.storage.rollup_rows import HOUR_US
 from gateway.storage.tables import attempts, budget_accounts, budget_starts, calls, rollups_hourly

@@ -14,16 +14,14 @@ from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import URL, Dialect, Table
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import Insert, insert
 
 from gateway.storage.address import DialectName
+from gateway.storage.lean import Insert, insert
 
 Values: TypeAlias = tuple[object, ...]
 
 ROWS_AT_ONCE = 25
 
-_psycopg: Callable[..., Dialect] = URL.create("postgresql+psycopg").get_dialect()
-_PSYCOPG = _psycopg(paramstyle="format")
 _SQLITE = sqlite.dialect()
 
 
@@ -92,15 +90,22 @@ def _of_one_row(statement: Insert, columns: tuple[str, ...]) -> str:
     return str(statement.compile(dialect=_SQLITE, column_keys=list(columns)))
 
 
+@lru_cache(maxsize=1)
+def _psycopg() -> Dialect:
+    """Asked for beside PostgreSQL only, where it is imported already."""
+    of_driver: Callable[..., Dialect] = URL.create("postgresql+psycopg").get_dialect()
+    return of_driver(paramstyle="format")
+
+
 @lru_cache(maxsize=64)
 def _postgres_text(statement: Insert, columns: tuple[str, ...]) -> str:
     """The statement for one row of these columns; the driver prepares it and sends many at once."""
-    return str(statement.compile(dialect=_PSYCOPG, column_keys=list(columns)))
+    return str(statement.compile(dialect=_psycopg(), column_keys=list(columns)))
 
 
 @lru_cache(maxsize=64)
 def _copy_text(table: Table, columns: tuple[str, ...]) -> str:
-    quoted = _PSYCOPG.identifier_preparer.quote
+    quoted = _psycopg().identifier_preparer.quote
     return f"COPY {quoted(table.name)} ({', '.join(map(quoted, columns))}) FROM STDIN"
 
 

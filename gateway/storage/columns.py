@@ -4,9 +4,8 @@ A name that ends in `_us` is microseconds (a time: since 1970 UTC), in `_nano` n
 """
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Double, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Double, Integer, LargeBinary, Text
 
 from gateway.core.usage import BUCKETS
 
@@ -34,11 +33,6 @@ def measured(name: str) -> Column[float]:
 def sketch(name: str) -> Column[bytes]:
     """A distribution (`core.sketch`) as bytes; null where it is empty."""
     return Column(name, LargeBinary, nullable=True)
-
-
-def only(condition: ColumnElement[bool]) -> dict[str, Any]:
-    """What makes an index one of these rows alone, on both databases."""
-    return {"sqlite_where": condition, "postgresql_where": condition}
 
 
 def usage_buckets() -> Iterable[Column[int]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.deliveries import GIVEN_UP_AFTER_US, Message, Outcome, Progress
 from gateway.core.errors import Fault, Kind
@@ -17,6 +16,7 @@ from gateway.ports import Channel
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
+from gateway.storage.lean import insert
 from gateway.storage.pages import Page, newest_first
 from gateway.storage.tables import alert_channels_state, alert_deliveries, alert_delivery_tries
 

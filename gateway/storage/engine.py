@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Executable, Row
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import DialectName
 from gateway.storage.backends import Backend, backend_of
 from gateway.storage.backup import backup, file_of, restore
 from gateway.storage.bulk import BulkStatement
+from gateway.storage.lean import AsyncConnection
 from gateway.storage.migrate import begun, current, differences, exists, head, steps, upgrade
 
 __all__ = [

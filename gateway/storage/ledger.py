@@ -9,7 +9,6 @@ from time import sleep
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Text, delete, func, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from gateway.core.accounts import Account
 from gateway.core.calls import CallRecord
@@ -22,6 +21,7 @@ from gateway.storage.clock import wall_clock_us
 from gateway.storage.dead_letters import DeadLetters
 from gateway.storage.engine import Database, ReadSession, Refused, Rows, WriteSession
 from gateway.storage.journal_reader import Mark
+from gateway.storage.lean import ARRAY, insert
 from gateway.storage.ledger_rows import CALL_COLUMNS, LedgerRows, mended, rows_of
 from gateway.storage.rollup_rows import (
     KEY_COLUMNS,

@@ -12,12 +12,12 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Connection, bindparam, create_engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import PostgresDatabase
 from gateway.storage.bulk import BulkStatement
+from gateway.storage.lean import AsyncConnection, AsyncEngine, create_async_engine
 
 _SEAT = int.from_bytes(b"tollkeep")
 """The number of the writers' lock; it is known in one database only."""

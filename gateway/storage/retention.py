@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.audit import AuditEntry, record_change
 from gateway.storage.clock import wall_clock_us
 from gateway.storage.engine import Database, ReadSession, WriteSession
 from gateway.storage.hours import hour_differs, next_hour
+from gateway.storage.lean import insert
 from gateway.storage.moments import moment
 from gateway.storage.partitions import drop, ended
 from gateway.storage.rollup_rows import HOUR_US

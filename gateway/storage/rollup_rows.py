@@ -8,13 +8,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import BigInteger, Select, Text, and_, func, literal, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from gateway.core.rollups import FIGURES, Rollup
 from gateway.core.sketch import Sketch
 from gateway.core.usage import BUCKETS
 from gateway.storage.address import DialectName
 from gateway.storage.bulk import Values
+from gateway.storage.lean import ARRAY
 from gateway.storage.tables import DIMENSIONS, rollups_hourly
 
 HOUR_US = 3_600_000_000

@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.core.errors import Fault, Kind
 from gateway.storage.address import SqliteFile
 from gateway.storage.bulk import BulkStatement
+from gateway.storage.lean import AsyncConnection, AsyncEngine, create_async_engine
 from gateway.storage.pragmas import set_up
 
 _REFUSALS = (IntegrityError, DataError, InterfaceError, ProgrammingError, ValueError, TypeError, OverflowError)

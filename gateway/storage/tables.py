@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-from gateway.storage.columns import measured, number, only, serial, sketch, usage_buckets, words
+from gateway.storage.columns import measured, number, serial, sketch, usage_buckets, words
 
 metadata = MetaData(
     naming_convention={
@@ -83,8 +83,9 @@ calls = Table(
     number("limit_lowered_to"),
     words("downgraded_from"),
 )
+# `sqlite_where`: so it is on PostgreSQL too, by the migrations; to say it here would import all of its dialect.
 Index(None, calls.c.started_us)
-Index(None, calls.c.session, sqlite_where=calls.c.session.is_not(None), postgresql_where=calls.c.session.is_not(None))
+Index(None, calls.c.session, sqlite_where=calls.c.session.is_not(None))
 
 attempts = Table(
     "attempts",
@@ -182,7 +183,7 @@ keys = Table(
     number("max_cost_nano"),
     words("required_labels"),
 )
-Index(None, keys.c.name, unique=True, **only(keys.c.revoked_us.is_(None)))
+Index(None, keys.c.name, unique=True, sqlite_where=keys.c.revoked_us.is_(None))
 
 prices = Table(
     "prices",
@@ -370,7 +371,7 @@ Index(
     None,
     alert_deliveries.c.channel,
     alert_deliveries.c.next_us,
-    **only(alert_deliveries.c.next_us.is_not(None)),
+    sqlite_where=alert_deliveries.c.next_us.is_not(None),
 )
 
 alert_delivery_tries = Table(

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from gateway import __version__
-from gateway.cli import app
+from gateway.cli.commands import app
 from tests.cli.terminal import PROGRAM, environment, invoke, run
 
 HEAVY = (
@@ -69,7 +69,7 @@ def test_help_is_whole_and_in_words(command: tuple[str, ...], tmp_path: Path) ->
 def test_help_loads_nothing_heavy(command: tuple[str, ...], tmp_path: Path) -> None:
     """Known fault 62: slow starts are felt first where nothing is to be done."""
     code = (
-        "import sys; from gateway.cli import app\n"
+        "import sys; from gateway.cli.commands import app\n"
         "try: app(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         f"print(*(name for name in {HEAVY} if name in sys.modules), file=sys.stderr)"
