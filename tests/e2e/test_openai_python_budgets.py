@@ -14,6 +14,7 @@ from tests.e2e.upstream import COST, PATIENCE, Upstream, answers, completion, op
 
 ASK: Any = [{"role": "user", "content": "What is the toll?"}]
 SETTINGS = """\
+server: {{keys: optional}}
 providers: {{up: {{kind: openai, base_url: "{url}/v1"}}}}
 prices: {{up/*: {{usd_per_million: {{input: "2", output: "10"}}}}}}
 models:
@@ -100,6 +101,21 @@ def test_an_exhausted_model_leads_to_another(sdk: openai.OpenAI, bound: Served) 
 def test_a_cap_of_the_call_is_a_bad_request(sdk: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as raised:
         ask(sdk, "cheap", extra_headers={"x-tollkeeper-max-cost-usd": "0.000001"})
+    assert raised.value.code == "max_cost_exceeded"
+
+
+def test_a_key_caps_each_of_its_calls_and_requires_labels(sdk: openai.OpenAI, bound: Served) -> None:
+    terms = {"name": "agent", "max_cost_usd": "0.004", "required_labels": ["session", "feature"]}
+    agent = sdk.with_options(api_key=bound.admin.post("/admin/keys", json=terms).json()["key"])
+    labels = {"x-tollkeeper-session": "run-1", "x-tollkeeper-tags": "feature=search"}
+    assert ask(agent, "cheap", extra_headers=labels).status_code == 200
+    for headers in ({}, {"x-tollkeeper-session": "run-1"}, {"x-tollkeeper-tags": "feature=search"}):
+        with pytest.raises(openai.BadRequestError, match="calls with the key agent must carry") as raised:
+            ask(agent, "cheap", extra_headers=headers)
+        assert raised.value.code == "invalid_request"
+    long: Any = [{"role": "user", "content": "What is the toll? " * 100}]
+    with pytest.raises(openai.BadRequestError, match=r"must not cost more than \$0\.004000000") as raised:
+        agent.chat.completions.create(model="cheap", messages=long, max_tokens=300, extra_headers=labels)
     assert raised.value.code == "max_cost_exceeded"
 
 
