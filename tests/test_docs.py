@@ -154,10 +154,12 @@ def test_no_metric_is_told_that_there_is_not() -> None:
 
 
 def test_the_settings_file_of_the_tour_is_free_of_mistakes(tmp_path: Path) -> None:
-    (example,) = [block for language, block in FENCE.findall(README) if language == "yaml"]
+    """Its parts one after the other in one file, as somebody who follows it has them."""
+    examples = [block for language, block in FENCE.findall(README) if language == "yaml"]
     file = tmp_path / "tollkeeper.yaml"
-    file.write_text(example, encoding="utf-8")
+    file.write_text("\n".join(examples), encoding="utf-8")
     settings = load(file, {})
+    assert settings.alerts.rules["loops"].ask
     assert settings.models["fast"].targets[1] == "openai/gpt-4o-mini"
     assert settings.providers["ollama"].kind == "ollama"
 
