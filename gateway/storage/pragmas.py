@@ -7,6 +7,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 BUSY_MS = 5000
 """How long a statement waits for another process's lock before it fails, milliseconds."""
+WRITER_CACHE_KIB = 16_000
+"""Pages that a writer keeps. Calls of a thousand sessions at once change a thousand pages of an index with each batch:
+with SQLite's own 2 MB they are written and read again and again, and the ledger falls behind."""
 _OTHERS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
 """What others who open the same file can cause, and what therefore passes."""
 
@@ -20,6 +23,8 @@ def set_up(connection: DBAPIConnection | sqlite3.Connection, *, query_only: bool
     cursor.execute("PRAGMA foreign_keys = ON")
     if query_only:
         cursor.execute("PRAGMA query_only = ON")
+    else:
+        cursor.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     cursor.close()
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from gateway.storage.pragmas import BUSY_MS, set_up
+from gateway.storage.pragmas import BUSY_MS, WRITER_CACHE_KIB, set_up
 
 
 def test_every_connection_waits_shares_and_checks(tmp_path: Path) -> None:
@@ -17,6 +17,7 @@ def test_every_connection_waits_shares_and_checks(tmp_path: Path) -> None:
         set_up(db)
         names = ("busy_timeout", "journal_mode", "synchronous", "foreign_keys", "query_only")
         assert [db.execute(f"PRAGMA {name}").fetchone()[0] for name in names] == [BUSY_MS, "wal", 1, 1, 0]
+        assert db.execute("PRAGMA cache_size").fetchone() == (-WRITER_CACHE_KIB,)
 
 
 def test_a_connection_for_queries_cannot_change_anything(tmp_path: Path) -> None:
