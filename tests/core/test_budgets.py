@@ -135,3 +135,12 @@ def test_no_more_subjects_are_counted_apart_than_there_may_be() -> None:
     assert subject("c", day=1) == "session=c"
     changed = Budgets([each], {"UTC": UTC}, max_subjects=2, before=index)
     assert [subject(name, changed, 1) for name in "cde"] == ["session=c", "session=d", "others"]
+
+
+def test_an_account_has_the_limit_that_is_in_force() -> None:
+    """Its own, with what it is raised by as long as that lasts, and none once its budget is gone."""
+    raised = replace(budget("b", ("key", "*")), raised=Raise(5, NOON))
+    budgets = Budgets([raised, budget("other")], ZONES)
+    account = Account("b", "key=ci", MARCH)
+    assert [budgets.limit_of(account, at) for at in (NOON - 1, NOON)] == [raised.limit_nano + 5, raised.limit_nano]
+    assert budgets.limit_of(Account("gone", "everything", MARCH), NOON) is None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gateway.core.accounts import Account
 from gateway.core.calls import CallFacts
 from gateway.core.limits import MINUTE_US, Limit, Limits, Unit
 from gateway.core.scopes import ANY, scope_of
@@ -48,3 +49,9 @@ def test_no_more_values_are_counted_apart_in_a_minute_than_there_may_be() -> Non
     assert subjects("c", minute=1) == {"session=c"}
     changed = Limits([limit], max_subjects=2, before=limits)
     assert [subjects(name, 1, changed) for name in "cde"] == [{"session=c"}, {"session=d"}, {"others"}]
+
+
+def test_a_counter_has_the_limit_that_is_in_force() -> None:
+    limits = Limits([Limit("l", rpm=6, in_flight=8)])
+    names = ("rpm:l", "in_flight:l", "tpm:l", "rpm:gone")
+    assert [limits.limit_of(Account(name, "everything", 0)) for name in names] == [6, 8, None, None]
