@@ -42,6 +42,11 @@ def test_burst() -> None:
     positive(figures, "calls_per_s", "calls_per_s_least", "calls_per_s_most", "cpu_us_per_call", "direct_per_s")
 
 
+def test_crowd() -> None:
+    figures = measured("crowd", count=300)
+    positive(figures, "first_answer_s", "rss_idle_mb", "rss_mb", "calls_alone", "calls_among", "share")
+
+
 def test_streams() -> None:
     positive(measured("streams"), "cpu_us_per_stream", "events_per_s", "ttft_p50_ms", "direct_per_s")
 
