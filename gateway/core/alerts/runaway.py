@@ -30,6 +30,9 @@ _YOUNG = 5
 """How many times the floor a sign must pass while a key has less history than that."""
 _SIGNS = ("repeats", "failures", "growth", "calls")
 _GROWN_CALLS = 40
+_STEADY = 0.3
+"""The part of `beyond` that is asked of a prompt's length: agents cut what they carry at the same length again and
+again, so that a little beyond it says as much as twice the calls."""
 _BY_KEY = Scope((("key", "*"),))
 _BY_SESSION = Scope((("key", "*"), ("session", "*")))
 
@@ -47,11 +50,12 @@ class Runaway:
     failures: int = 30
     """Failed calls in ten minutes, and four in five of all."""
     grown_tokens: int = 100_000
-    """Of a session's prompt, grown from call to call to at least four times what it was, over forty calls."""
+    """Of a session's prompt, grown from call to call over forty calls, to four times what it was or by half as many."""
     calls: int = 100
     """In ten minutes, of whatever kind."""
     beyond: float = 2.0
-    """How many times what the key did on its busiest day but one of the last fourteen."""
+    """How many times what the key did on its busiest day but one of the last fourteen; prompts scatter less, see
+    `_STEADY`."""
     min_nano: Nano = 2 * NANO_PER_USD
     """In ten minutes; only failures are told whatever they cost."""
 
@@ -204,7 +208,7 @@ class RunawayWatch:
             peaks.learn(day, figures)
             return None
         usual = peaks.usual(day, hit)
-        figures[hit] = min(figures[hit], max(signs[hit].floor, round(self._rule.beyond * usual)))
+        figures[hit] = min(figures[hit], round(signs[hit].bound(usual)))
         peaks.learn(day, figures)
         subject = subject_of(_BY_KEY if session is None else _BY_SESSION, call.seen) or ""
         if not self._told.first(subject, day_of(at_us - 1)):
@@ -215,10 +219,10 @@ class RunawayWatch:
         if not sign.holds or sign.figure < sign.floor:
             return False
         costly = sign.cost_nano >= self._rule.min_nano or sign.name == "failures"
-        return costly and sign.figure >= self._rule.beyond * peaks.usual(day, place)
+        return costly and sign.figure >= sign.bound(peaks.usual(day, place))
 
     def _finding(self, subject: str, call: CallSeen, sign: "_Sign", usual: int, at_us: int) -> Finding:
-        bound = max(float(sign.floor), self._rule.beyond * usual)
+        bound = sign.bound(usual)
         return Finding(
             rule=self._rule.name,
             kind="runaway",
@@ -228,7 +232,7 @@ class RunawayWatch:
             severity=Severity.CRITICAL,
             at_us=at_us,
             because=f"{subject}: {sign.told()}, {dollars(sign.cost_nano)} in {WINDOW} minutes; the bound is "
-            f"{bound:,.0f}, the larger of {sign.floor:,} and {self._rule.beyond:g} times the usual {usual:,.0f}",
+            f"{bound:,.0f}, the larger of {sign.floor:,} and {sign.beyond:g} times the usual {usual:,.0f}",
             facts={"sign": sign.name, "figure": sign.figure, "bound": bound, "cost_nano": sign.cost_nano},
             concerns={
                 name: has for name in ("key", "session", "model", "target") if (has := call.seen.get(name)) is not None
@@ -262,6 +266,11 @@ class _Sign:
     calls: int
     """Of which it is a sign."""
     cost_nano: Nano
+    beyond: float
+    """How many times the usual figure it must be."""
+
+    def bound(self, usual: float) -> float:
+        return max(float(self.floor), self.beyond * usual)
 
     def told(self) -> str:
         """As a part of a sentence."""
@@ -275,10 +284,12 @@ class _Sign:
 def _figures(rule: Runaway, run: _Run, alike: int, one_session: bool, times: int) -> list[_Sign]:
     """In the order of `_SIGNS`; every floor so many times as high as the rule has it."""
     calls, failures, cost = run.calls.sum, run.failures.sum, run.cost.sum
-    grows = one_session and run.grown >= _GROWN_CALLS and run.tokens >= 4 * run.first_tokens
+    beyond, steady = rule.beyond, 1 + _STEADY * (rule.beyond - 1)
+    far = run.tokens >= 4 * run.first_tokens or run.tokens - run.first_tokens >= rule.grown_tokens / 2
+    grows = one_session and run.grown >= _GROWN_CALLS and far
     return [
-        _Sign("repeats", alike, times * rule.repeats, alike >= 0.8 * calls, calls, cost),
-        _Sign("failures", failures, times * rule.failures, failures >= 0.8 * calls, calls, cost),
-        _Sign("growth", run.tokens if one_session else 0, times * rule.grown_tokens, grows, run.grown, cost),
-        _Sign("calls", calls, times * rule.calls, True, calls, cost),
+        _Sign("repeats", alike, times * rule.repeats, alike >= 0.8 * calls, calls, cost, beyond),
+        _Sign("failures", failures, times * rule.failures, failures >= 0.8 * calls, calls, cost, beyond),
+        _Sign("growth", run.tokens if one_session else 0, times * rule.grown_tokens, grows, run.grown, cost, steady),
+        _Sign("calls", calls, times * rule.calls, True, calls, cost, beyond),
     ]

@@ -65,9 +65,8 @@ def test_a_retry_storm_is_told_whatever_it_costs() -> None:
     assert at(finding) == 4
 
 
-def growing(calls: int, tokens: int, cut_at: int = 10**9) -> Iterator[Minute]:
-    size = 4000
-    for number in range(calls):
+def growing(calls: int, tokens: int, cut_at: int = 10**9, begin: int = 0, size: int = 4000) -> Iterator[Minute]:
+    for number in range(begin, begin + calls):
         size = 4000 if size > cut_at else size + tokens
         yield minute(number, *[call(number, 0.5, session="s", input_tokens=size)])
 
@@ -81,6 +80,20 @@ def test_a_prompt_that_grows_without_end_is_told() -> None:
 
 def test_an_agent_that_sums_up_what_it_has_is_not() -> None:
     assert found(RULE, growing(300, 6000, cut_at=90_000)) == []
+
+
+@pytest.mark.parametrize(("tokens", "told"), [(1300, True), (1200, False)])
+def test_one_that_was_long_already_is_told_once_it_has_grown_by_half_the_floor(tokens: int, told: bool) -> None:
+    """Four times as long is more than a model takes in."""
+    assert bool(found(RULE, growing(41, tokens, size=190_000))) is told
+
+
+def test_a_prompt_is_told_a_little_beyond_what_the_keys_sessions_come_to() -> None:
+    days = [one for day in range(4) for one in growing(300, 6000, cut_at=120_000, begin=day * DAY)]
+    (finding,) = found(RULE, [*days, *growing(90, 4500, begin=4 * DAY)])
+
+    assert "its prompt has grown in 40 calls in a row, to 188,500 tokens" in finding.because
+    assert "1.3 times the usual 124,000" in finding.because
 
 
 def test_many_more_calls_than_ever_before_are_told() -> None:
