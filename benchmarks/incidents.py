@@ -2,9 +2,9 @@
 find something where nothing is wrong.
 
 Fifty keys, the rules as they come, no history before the month. The seeds reported (21 to 26) are not those that the
-defaults of the rules were chosen with (1 to 16, 101 to 108), though one alarm of theirs was looked at; at those of 31 to
-36 nobody has looked. An incident counts as found by a finding about its key, a
-session of it or, except for a creep, its target, once it has cost a dollar. Any other finding is a false alarm.
+defaults of the rules were chosen with (1 to 16, 101 to 108), though one late alarm of theirs was looked at; at those of
+31 to 36 nobody has looked. An incident counts as found by a finding about its key, a session of it or, except for a
+creep, its target, once it has cost a dollar. Any other finding is a false alarm.
 """
 
 import argparse
