@@ -1,6 +1,6 @@
 """A limit that is lowered while money is spent holds two seconds later, in every worker and out of every slice.
 
-Known fault 31: a limit that is shown and not kept.
+Known fault 33: a limit that is shown and not kept.
 """
 
 from decimal import Decimal

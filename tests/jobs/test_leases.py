@@ -214,7 +214,7 @@ async def test_from_a_lease_that_was_written_off_nothing_is_opened(
 
 @pytest.mark.anyio
 async def test_under_a_lower_limit_nothing_is_spent_of_what_was_leased_before(db: Database, clock: FakeClock) -> None:
-    """Known fault 31: neither out of a slice that is there, nor by filling one up for calls that fit."""
+    """Known fault 33: neither out of a slice that is there, nor by filling one up for calls that fit."""
     in_force = {"all": LIMIT}
     one, two = (
         Leases(Accounts(db, name), clock, lambda account, _: in_force.get(account.budget), patience=0.0)

@@ -43,7 +43,7 @@ async def test_labels_come_from_tags_metadata_and_last_from_the_key() -> None:
 async def test_a_key_may_require_labels(
     required: tuple[str, ...], headers: dict[str, str], missing: str | None
 ) -> None:
-    """A budget on a client's label binds only calls that carry it: without, a call could escape it."""
+    """Known fault 39: a budget on a client's label binds only calls that carry it; without, a call could escape it."""
     made = rig(whole(), key=replace(KEY, models=None, required_labels=required))
     reply = await made.call(chat(), headers)
     assert reply.status == (200 if missing is None else 400)
