@@ -18,6 +18,7 @@ _LATER = {
     "x-tollkeeper-cache": "cache controls",
     "x-tollkeeper-cache-ttl": "cache controls",
 }
+_HOW_TO_CARRY = {"session": "send x-tollkeeper-session: ID", "end_user": "send `user` in the body"}
 _HIGHEST_CAP = Decimal(1_000_000_000)
 _INLINE_INFLATE = 256 * 1024
 """Compressed bytes beyond which decompression leaves the event loop."""
@@ -74,8 +75,7 @@ def _require_labels(caller: Caller, facts: CallFacts) -> None:
     carried = {"session": facts.session, "end_user": facts.end_user}
     for name in caller.required_labels:
         if not (carried[name] if name in carried else facts.labels.get(name)):
-            how = {"session": "send x-tollkeeper-session: ID", "end_user": "send `user` in the body"}
-            hint = how.get(name, f"send x-tollkeeper-tags: {name}=VALUE")
+            hint = _HOW_TO_CARRY.get(name, f"send x-tollkeeper-tags: {name}=VALUE")
             raise Fault(Kind.INVALID, f"calls with the key {caller.key} must carry {name}", hint=hint)
 
 

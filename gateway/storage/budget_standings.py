@@ -100,10 +100,7 @@ class BudgetStandings:
             rows = await session.all(_summed(_wanted(budgets, spans, now_us)))
         found = {row.budget: row for row in rows}
         standings = [
-            replace(
-                _standing(budget, spans[budget.name], now_us, found.get(budget.name)),
-                lowered_by=lowered.get(budget.name),
-            )
+            _standing(budget, spans[budget.name], now_us, found.get(budget.name), lowered.get(budget.name))
             for budget in budgets
         ]
         return [
@@ -180,11 +177,11 @@ def _summed(wanted: CTE) -> Select[Any]:
     return select(each.c.budget, *sums, least, number).group_by(each.c.budget)
 
 
-def _standing(budget: Budget, span: Span, now_us: int, row: Any) -> BudgetStanding:
+def _standing(budget: Budget, span: Span, now_us: int, row: Any, lowered_by: Action | None) -> BudgetStanding:
     limit = budget.limit_at(now_us)
     if row is None:
-        return BudgetStanding(budget, span, limit, Figures(0, 0, 0, limit, 0), 0)
-    return BudgetStanding(budget, span, limit, _figures(budget, row), row.subjects)
+        return BudgetStanding(budget, span, limit, Figures(0, 0, 0, limit, 0), 0, lowered_by)
+    return BudgetStanding(budget, span, limit, _figures(budget, row), row.subjects, lowered_by)
 
 
 def _figures(budget: Budget, row: Any) -> Figures:
